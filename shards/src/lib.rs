@@ -1,1 +1,15 @@
-//! x
+//! Braid's engine. *src serves, shards remember.*
+pub mod call;
+pub mod commands;
+pub mod dice;
+pub mod effects;
+pub mod fault;
+pub mod keyspace;
+pub mod memory;
+pub mod number;
+pub mod reply;
+pub mod settings;
+pub mod shard;
+pub mod slot;
+pub mod spec;
+pub mod watch;

@@ -1,0 +1,578 @@
+//! One key with its value: a single packed allocation behind a thin pointer.
+//!
+//! ```text
+//! byte 0      form (low four bits) and flags: has an expiry, length of the key is long, version bit
+//! bytes 1-3   the 24 bits of LRU or LFU
+//! then        length of the key (1 byte, or 4 where it is long)
+//! then        expiry in ms since 1970 (8 bytes, only with the flag)
+//! then        length of the value (1 or 2 bytes; none where the form tells it)
+//! then        the key, then the value (or, for big ones, a pointer to it)
+//! ```
+//!
+//! A 16-byte key with an 8-byte value takes 30 bytes, with an integer below 2^23 exactly 24.
+#![expect(
+    unsafe_code,
+    reason = "the packed layout is read and written through raw pointers; nothing of them leaves this file"
+)]
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// Values up to this many bytes are packed beside their key.
+const INLINE_BYTES_MAX: usize = 1024;
+/// Redis calls strings up to this length `embstr`, longer ones `raw`.
+pub const EMBEDDED_BYTES_MAX: usize = 44;
+
+const FORM: u8 = 0b0000_1111;
+const HAS_EXPIRY: u8 = 0b0001_0000;
+const LONG_KEY: u8 = 0b0010_0000;
+/// Toggled by a snapshot's beginning: entries whose bit differs are of an older version.
+const VERSION: u8 = 0b0100_0000;
+
+/// A 24-bit integer.
+const INT24: u8 = 0;
+/// A 64-bit integer.
+const INT64: u8 = 1;
+/// Bytes with a one-byte length.
+const SHORT: u8 = 2;
+/// The same, but Redis would call it `raw` though it is short (it was modified in place).
+const SHORT_RAW: u8 = 3;
+/// Bytes with a two-byte length, always `raw`.
+const MIDDLE: u8 = 4;
+/// A pointer to a `Vec<u8>`, always `raw`.
+const HEAP: u8 = 5;
+
+/// What an entry is to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// An integer, kept as such (Redis's `int`).
+    Int(i64),
+    /// Bytes as a client sent them (`embstr`, or `raw` when long).
+    Bytes(&'a [u8]),
+    /// Bytes that were modified in place: `raw` whatever their length.
+    Raw(&'a [u8]),
+    /// Bytes in a vector of their own, which moves in without a copy where it is large.
+    Owned(Vec<u8>),
+}
+
+impl<'a> Value<'a> {
+    /// The value that a client's bytes become: an integer where they are the canonical text of one.
+    #[inline]
+    #[must_use]
+    pub fn from_client(bytes: &'a [u8]) -> Value<'a> {
+        match crate::number::parse_i64(bytes) {
+            Some(value) => Value::Int(value),
+            None => Value::Bytes(bytes),
+        }
+    }
+}
+
+/// A string as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrRef<'a> {
+    /// An integer.
+    Int(i64),
+    /// Bytes.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> StrRef<'a> {
+    /// The bytes; an integer's text is made in `room`.
+    #[inline]
+    #[must_use]
+    pub fn bytes<'b>(self, room: &'b mut [u8; 20]) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        match self {
+            StrRef::Int(value) => crate::number::format_i64(value, room),
+            StrRef::Bytes(bytes) => bytes,
+        }
+    }
+    /// How many bytes long it is.
+    #[inline]
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.bytes(&mut [0; 20]).len()
+    }
+    /// Whether it has no bytes.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// An owned entry. The table keeps its address in a word, so it is made from and into one.
+#[derive(Debug)]
+pub struct Entry(NonNull<u8>);
+
+/// A look at an entry that a table (or an [`Entry`]) owns.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryRef<'a> {
+    at: NonNull<u8>,
+    life: PhantomData<&'a Entry>,
+}
+
+// SAFETY: an entry owns its allocation as a box does, and holds nothing tied to a thread.
+unsafe impl Send for Entry {}
+
+/// Where the parts of an entry stand.
+#[derive(Clone, Copy)]
+struct Shape {
+    form: u8,
+    key_len: usize,
+    key_at: usize,
+    value_len: usize,
+}
+
+impl Shape {
+    fn value_at(self) -> usize {
+        self.key_at + self.key_len
+    }
+    fn total(self) -> usize {
+        self.value_at() + self.value_len
+    }
+}
+
+impl<'a> EntryRef<'a> {
+    /// Looks at the entry at an address that [`Entry::into_address`] gave.
+    ///
+    /// # Safety
+    /// The entry lives, and nobody else changes it, during `'a`.
+    #[inline]
+    #[must_use]
+    pub(super) unsafe fn from_address(address: u64) -> EntryRef<'a> {
+        let at = NonNull::new(address as *mut u8).expect("an occupied word has an address");
+        EntryRef { at, life: PhantomData }
+    }
+
+    /// The key.
+    #[inline]
+    #[must_use]
+    pub fn key(self) -> &'a [u8] {
+        let (at, len) = self.key_place();
+        self.get(at, len)
+    }
+
+    /// Whether the key is `key`.
+    #[inline]
+    #[must_use]
+    pub fn has_key(self, key: &[u8]) -> bool {
+        self.key() == key
+    }
+
+    /// The value, a string.
+    #[inline]
+    #[must_use]
+    pub fn string(self) -> StrRef<'a> {
+        let shape = self.shape();
+        match shape.form {
+            INT24 => {
+                let bytes = self.get(shape.value_at(), 3);
+                StrRef::Int(i64::from(i32::from_le_bytes([0, bytes[0], bytes[1], bytes[2]]) >> 8))
+            }
+            INT64 => StrRef::Int(i64::from_le_bytes(self.array(shape.value_at()))),
+            HEAP => StrRef::Bytes(self.heap(shape)),
+            _ => StrRef::Bytes(self.get(shape.value_at(), shape.value_len)),
+        }
+    }
+
+    /// OBJECT ENCODING's name.
+    #[must_use]
+    pub fn encoding(self) -> &'static str {
+        match self.byte(0) & FORM {
+            INT24 | INT64 => "int",
+            SHORT if self.shape().value_len <= EMBEDDED_BYTES_MAX => "embstr",
+            _ => "raw",
+        }
+    }
+
+    /// When it expires, in ms since 1970.
+    #[inline]
+    #[must_use]
+    pub fn expires_at_ms(self) -> Option<i64> {
+        let flags = self.byte(0);
+        (flags & HAS_EXPIRY != 0).then(|| i64::from_le_bytes(self.array(4 + key_len_bytes(flags))))
+    }
+
+    /// The 24 bits of LRU or LFU.
+    #[inline]
+    #[must_use]
+    pub fn lru(self) -> u32 {
+        u32::from_le_bytes(self.array(0)) >> 8
+    }
+
+    /// Sets the 24 bits of LRU or LFU.
+    #[inline]
+    pub fn set_lru(self, lru: u32) {
+        if self.lru() != lru {
+            self.put(1, &lru.to_le_bytes()[..3]);
+        }
+    }
+
+    /// The version bit.
+    #[must_use]
+    pub fn version(self) -> bool {
+        self.byte(0) & VERSION != 0
+    }
+
+    /// Bytes that the allocator keeps for it, a value of its own included.
+    #[must_use]
+    pub fn memory_bytes(self) -> usize {
+        let shape = self.shape();
+        let own = crate::memory::allocation_bytes(shape.total());
+        if shape.form == HEAP {
+            own + crate::memory::allocation_bytes(size_of::<Vec<u8>>())
+                + crate::memory::allocation_bytes(self.heap(shape).capacity())
+        } else {
+            own
+        }
+    }
+
+    #[inline]
+    fn shape(self) -> Shape {
+        let flags = self.byte(0);
+        let form = flags & FORM;
+        let (key_at, key_len) = self.key_place();
+        let value_len = match form {
+            INT24 => 3,
+            INT64 | HEAP => 8,
+            MIDDLE => usize::from(u16::from_le_bytes(self.array(key_at - 2))),
+            _ => usize::from(self.byte(key_at - 1)),
+        };
+        Shape { form, key_len, key_at, value_len }
+    }
+
+    #[inline]
+    fn key_place(self) -> (usize, usize) {
+        let flags = self.byte(0);
+        let key_len = if flags & LONG_KEY == 0 {
+            usize::from(self.byte(4))
+        } else {
+            u32::from_le_bytes(self.array(4)) as usize
+        };
+        let expiry = if flags & HAS_EXPIRY == 0 { 0 } else { 8 };
+        (4 + key_len_bytes(flags) + expiry + length_bytes(flags & FORM), key_len)
+    }
+
+    fn heap(self, shape: Shape) -> &'a Vec<u8> {
+        debug_assert_eq!(shape.form, HEAP, "only this form has a vector");
+        let pointer = u64::from_le_bytes(self.array(shape.value_at())) as *const Vec<u8>;
+        // SAFETY: this form's value is the address of a vector that the entry owns.
+        unsafe { &*pointer }
+    }
+
+    #[inline]
+    fn at(self, offset: usize) -> *mut u8 {
+        // SAFETY: every caller stays within the allocation, whose length the header tells.
+        unsafe { self.at.as_ptr().add(offset) }
+    }
+
+    #[inline]
+    fn byte(self, offset: usize) -> u8 {
+        // SAFETY: the header is always there.
+        unsafe { *self.at(offset) }
+    }
+
+    #[inline]
+    fn array<const N: usize>(self, offset: usize) -> [u8; N] {
+        // SAFETY: callers ask for fields that the header says are there; no alignment is needed.
+        unsafe { self.at(offset).cast::<[u8; N]>().read_unaligned() }
+    }
+
+    #[inline]
+    fn get(self, offset: usize, len: usize) -> &'a [u8] {
+        // SAFETY: callers ask for fields that the header says are there.
+        unsafe { std::slice::from_raw_parts(self.at(offset), len) }
+    }
+
+    #[inline]
+    fn put(self, offset: usize, bytes: &[u8]) {
+        // SAFETY: callers write fields that are within the allocation. An entry is never shared between threads, and no
+        // reference into the written field is alive: all of them borrow the entry.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(offset), bytes.len()) };
+    }
+
+    #[inline]
+    fn put_value(self, at: usize, form: u8, value: Value<'_>) {
+        match (form, value) {
+            (INT24, Value::Int(value)) => self.put(at, &value.to_le_bytes()[..3]),
+            (_, Value::Int(value)) => self.put(at, &value.to_le_bytes()),
+            (HEAP, Value::Owned(bytes)) => self.put_heap(at, bytes),
+            (HEAP, Value::Bytes(bytes) | Value::Raw(bytes)) => self.put_heap(at, bytes.to_vec()),
+            (_, Value::Owned(bytes)) => self.put(at, &bytes),
+            (_, Value::Bytes(bytes) | Value::Raw(bytes)) => self.put(at, bytes),
+        }
+    }
+
+    fn put_heap(self, at: usize, bytes: Vec<u8>) {
+        let address = Box::into_raw(Box::new(bytes)) as u64;
+        self.put(at, &address.to_le_bytes());
+    }
+}
+
+impl Entry {
+    /// A look at it.
+    #[inline]
+    #[must_use]
+    pub fn view(&self) -> EntryRef<'_> {
+        EntryRef { at: self.0, life: PhantomData }
+    }
+
+    /// Packs a key and its value.
+    #[must_use]
+    pub fn new(key: &[u8], value: Value<'_>, expires_at_ms: Option<i64>, lru: u32, version: bool) -> Entry {
+        let (form, value_len) = form_of(&value);
+        let long = key.len() > usize::from(u8::MAX);
+        let key_len_bytes = if long { 4 } else { 1 };
+        let expiry_bytes = if expires_at_ms.is_some() { 8 } else { 0 };
+        let length_bytes = length_bytes(form);
+        let header = 4 + key_len_bytes + expiry_bytes + length_bytes;
+        let entry = Entry::allocate(header + key.len() + value_len);
+        let flags = form
+            | if expires_at_ms.is_some() { HAS_EXPIRY } else { 0 }
+            | if long { LONG_KEY } else { 0 }
+            | if version { VERSION } else { 0 };
+        entry.view().put(0, &[flags]);
+        entry.view().put(1, &lru.to_le_bytes()[..3]);
+        entry.view().put(4, &(key.len() as u32).to_le_bytes()[..key_len_bytes]);
+        if let Some(at) = expires_at_ms {
+            entry.view().put(4 + key_len_bytes, &at.to_le_bytes());
+        }
+        entry.view().put(4 + key_len_bytes + expiry_bytes, &(value_len as u16).to_le_bytes()[..length_bytes]);
+        entry.view().put(header, key);
+        entry.view().put_value(header + key.len(), form, value);
+        entry
+    }
+
+    /// The address, for the table's word. The entry lives on in it.
+    #[inline]
+    #[must_use]
+    pub(super) fn into_address(self) -> u64 {
+        let address = self.0.as_ptr() as u64;
+        #[expect(
+            clippy::mem_forget,
+            reason = "ownership moves into the table's word, which gives it back through from_address"
+        )]
+        std::mem::forget(self);
+        address
+    }
+
+    /// The entry at an address that [`Entry::into_address`] gave and that nobody else has turned back.
+    ///
+    /// # Safety
+    /// As the name says: it owns what the address points to.
+    #[inline]
+    #[must_use]
+    pub(super) unsafe fn from_address(address: u64) -> Entry {
+        let pointer = NonNull::new(address as *mut u8).expect("an occupied word has an address");
+        Entry(pointer)
+    }
+
+    /// The value's bytes, to be changed in place, where it is bytes and not an integer.
+    #[must_use]
+    pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        let shape = self.view().shape();
+        match shape.form {
+            INT24 | INT64 => None,
+            HEAP => Some(self.heap_mut(shape)),
+            // SAFETY: the value's bytes lie within the allocation, which is borrowed mutably.
+            _ => Some(unsafe {
+                std::slice::from_raw_parts_mut(self.view().at(shape.value_at()), shape.value_len)
+            }),
+        }
+    }
+
+    /// The vector of a large value, to be grown in place.
+    #[must_use]
+    pub fn vec_mut(&mut self) -> Option<&mut Vec<u8>> {
+        let shape = self.view().shape();
+        (shape.form == HEAP).then(|| self.heap_mut(shape))
+    }
+
+    /// Marks a short string as modified in place: OBJECT ENCODING says `raw` from now on.
+    pub fn mark_raw(&mut self) {
+        if self.view().byte(0) & FORM == SHORT {
+            self.view().put(0, &[self.view().byte(0) & !FORM | SHORT_RAW]);
+        }
+    }
+
+    /// Overwrites the value without moving, if it has the same form and length; gives it back otherwise.
+    #[inline]
+    pub fn overwrite<'v>(&mut self, value: Value<'v>) -> Result<(), Value<'v>> {
+        let (form, len) = form_of(&value);
+        let shape = self.view().shape();
+        if form == HEAP || form != shape.form || len != shape.value_len {
+            return Err(value);
+        }
+        self.view().put_value(shape.value_at(), form, value);
+        Ok(())
+    }
+
+    /// Changes the expiry in place, where there is room for one; whether there was.
+    #[must_use]
+    pub fn set_expiry(&mut self, expires_at_ms: i64) -> bool {
+        let flags = self.view().byte(0);
+        if flags & HAS_EXPIRY != 0 {
+            self.view().put(4 + key_len_bytes(flags), &expires_at_ms.to_le_bytes());
+        }
+        flags & HAS_EXPIRY != 0
+    }
+
+    /// The same value under another key, expiry or version; `self` is consumed.
+    #[must_use]
+    pub fn repack(mut self, key: Option<&[u8]>, expires_at_ms: Option<i64>) -> Entry {
+        let shape = self.view().shape();
+        let lru = self.view().lru();
+        let version = self.view().version();
+        if shape.form == HEAP {
+            let bytes = std::mem::take(self.heap_mut(shape));
+            return Entry::new(
+                key.unwrap_or_else(|| self.view().key()),
+                Value::Owned(bytes),
+                expires_at_ms,
+                lru,
+                version,
+            );
+        }
+        let value = match self.view().string() {
+            StrRef::Int(value) => Value::Int(value),
+            StrRef::Bytes(bytes) if shape.form == SHORT_RAW => Value::Raw(bytes),
+            StrRef::Bytes(bytes) => Value::Bytes(bytes),
+        };
+        Entry::new(key.unwrap_or_else(|| self.view().key()), value, expires_at_ms, lru, version)
+    }
+
+    /// Asks the processor to bring the entry near.
+    #[inline]
+    pub(super) fn prefetch(address: u64) {
+        crate::memory::prefetch(address as *const u8);
+    }
+
+    fn allocate(total: usize) -> Entry {
+        let layout = layout_of(total);
+        // SAFETY: the layout has a size, for there is always a header.
+        let pointer = unsafe { alloc(layout) };
+        Entry(NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(layout)))
+    }
+
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "exclusive use of the entry is what makes this sound"
+    )]
+    fn heap_mut(&mut self, shape: Shape) -> &mut Vec<u8> {
+        debug_assert_eq!(shape.form, HEAP, "only this form has a vector");
+        let pointer = u64::from_le_bytes(self.view().array(shape.value_at())) as *mut Vec<u8>;
+        // SAFETY: this form's value is the address of a vector that the entry owns, and the entry is borrowed mutably.
+        unsafe { &mut *pointer }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let shape = self.view().shape();
+        if shape.form == HEAP {
+            let pointer = u64::from_le_bytes(self.view().array(shape.value_at())) as *mut Vec<u8>;
+            // SAFETY: the entry owns the vector, which came from a box, and goes away now.
+            drop(unsafe { Box::from_raw(pointer) });
+        }
+        // SAFETY: the allocation was made with the layout of the same total, which never changes while it lives.
+        unsafe { dealloc(self.0.as_ptr(), layout_of(shape.total())) };
+    }
+}
+
+#[inline]
+fn layout_of(total: usize) -> Layout {
+    // The table keeps three low bits of the address for itself.
+    Layout::from_size_align(total.next_multiple_of(8), 8)
+        .expect("an entry is far smaller than the address space")
+}
+
+#[inline]
+fn key_len_bytes(flags: u8) -> usize {
+    if flags & LONG_KEY == 0 { 1 } else { 4 }
+}
+
+#[inline]
+fn length_bytes(form: u8) -> usize {
+    match form {
+        SHORT | SHORT_RAW => 1,
+        MIDDLE => 2,
+        _ => 0,
+    }
+}
+
+/// The form that fits a value and the bytes it takes.
+#[inline]
+fn form_of(value: &Value<'_>) -> (u8, usize) {
+    let (bytes, raw) = match value {
+        Value::Int(value) => {
+            return if (-(1 << 23)..1 << 23).contains(value) { (INT24, 3) } else { (INT64, 8) };
+        }
+        Value::Bytes(bytes) => (*bytes, false),
+        Value::Raw(bytes) => (*bytes, true),
+        Value::Owned(bytes) => (bytes.as_slice(), true),
+    };
+    match bytes.len() {
+        0..=255 => (if raw { SHORT_RAW } else { SHORT }, bytes.len()),
+        256..=INLINE_BYTES_MAX => (MIDDLE, bytes.len()),
+        _ => (HEAP, 8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(entry: &Entry) -> Vec<u8> {
+        entry.view().string().bytes(&mut [0; 20]).to_vec()
+    }
+
+    #[test]
+    fn sizes_are_within_the_budget() {
+        let size =
+            |value: Value<'_>, expiry| Entry::new(&[b'k'; 16], value, expiry, 0, false).view().memory_bytes();
+        assert_eq!(size(Value::Int(123), None), 24);
+        assert_eq!(size(Value::Int(123), Some(1)), 32);
+        assert_eq!(size(Value::Bytes(b"12345678"), None), 32);
+        assert_eq!(size(Value::Bytes(b"12345678"), Some(1)), 40);
+        assert_eq!(size(Value::Bytes(&[0; 32]), None), 56);
+    }
+
+    #[test]
+    fn encodings_have_redis_names() {
+        let name = |value: Value<'_>| Entry::new(b"k", value, None, 0, false).view().encoding();
+        assert_eq!(name(Value::Int(i64::MIN)), "int");
+        assert_eq!(name(Value::Bytes(&[b'x'; 44])), "embstr");
+        assert_eq!(name(Value::Bytes(&[b'x'; 45])), "raw");
+        assert_eq!(name(Value::Raw(b"x")), "raw");
+        assert_eq!(name(Value::Bytes(&[b'x'; 5000])), "raw");
+    }
+
+    proptest! {
+        #[test]
+        fn what_goes_in_comes_out(
+            key in proptest::collection::vec(any::<u8>(), 0..600),
+            value in proptest::collection::vec(any::<u8>(), 0..3000),
+            expiry in proptest::option::of(any::<i64>()),
+            lru in 0u32..1 << 24,
+            version in any::<bool>(),
+        ) {
+            let entry = Entry::new(&key, Value::Bytes(&value), expiry, lru, version);
+            prop_assert_eq!(entry.view().key(), &key[..]);
+            prop_assert_eq!(&text(&entry), &value);
+            prop_assert_eq!(entry.view().expires_at_ms(), expiry);
+            prop_assert_eq!((entry.view().lru(), entry.view().version()), (lru, version));
+            let entry = entry.repack(Some(b"other"), Some(7));
+            prop_assert_eq!((entry.view().key(), entry.view().expires_at_ms()), (&b"other"[..], Some(7)));
+            prop_assert_eq!(text(&entry), value);
+        }
+
+        #[test]
+        fn integers_come_out(value in prop_oneof![any::<i64>(), -(1i64 << 24)..1 << 24]) {
+            let entry = Entry::new(b"k", Value::Int(value), None, 1, false);
+            prop_assert_eq!(entry.view().string(), StrRef::Int(value));
+        }
+    }
+}

@@ -1,0 +1,719 @@
+//! The keys of one database on one shard: for each slot a segment, or many once the slot is crowded.
+//!
+//! The slot is the first level: `GETKEYSINSLOT`, migration and another number of shards find a slot's keys together.
+//! A crowded slot (a hash tag under which millions of keys live) splits its segment by the top bits of the hash, and again
+//! (extendible hashing within the slot), so no step of growth ever moves more than about a thousand words, nor looks at more
+//! entries than that. Keys are in order of (slot, hash): SCAN's cursor is a place in that order, which no growth moves.
+use super::entry::{Entry, EntryRef, Value};
+use super::hash::hash_of;
+use super::segment::{Segment, WordMut, mark_of};
+use crate::dice::Dice;
+use std::ops::Range;
+
+/// Hash bits that tell the segments of a crowded slot apart, at most.
+const DEPTH_MAX: u8 = 16;
+/// Slots under one counter, so that empty stretches are passed over quickly.
+const CHUNK: usize = 64;
+/// A crowded slot with no more keys than this becomes one segment again.
+const UNCROWD_LEN: usize = 256;
+
+/// The keys of a slot.
+#[derive(Debug)]
+enum Slot {
+    One(Segment),
+    /// The place of its directory in [`Table::crowded`].
+    Crowded(u32),
+}
+
+/// The segments of a crowded slot.
+#[derive(Debug, Default)]
+struct Directory {
+    /// Top bits of the hash that tell a segment.
+    depth: u8,
+    /// For each value of these bits, the segment.
+    map: Vec<u32>,
+    segments: Vec<Segment>,
+    len: usize,
+}
+
+/// A key with its hash and slot, worked out once.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashed<'a> {
+    /// The key.
+    pub bytes: &'a [u8],
+    /// Its hash.
+    pub hash: u64,
+    /// Its slot.
+    pub slot: u16,
+}
+
+impl<'a> Hashed<'a> {
+    /// Works out hash and slot.
+    #[inline]
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Hashed<'a> {
+        Hashed { bytes, hash: hash_of(bytes), slot: crate::slot::slot_of(bytes) }
+    }
+}
+
+/// The keys of one database on one shard.
+#[derive(Debug)]
+pub struct Table {
+    range: Range<u16>,
+    /// One a slot of the range; empty until the first key comes.
+    slots: Vec<Slot>,
+    crowded: Vec<Directory>,
+    crowded_free: Vec<u32>,
+    chunk_lens: Vec<Lens>,
+    lens: Lens,
+    entries_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Lens {
+    all: usize,
+    volatile: usize,
+}
+
+impl Table {
+    /// An empty table for the slots of a shard.
+    #[must_use]
+    pub const fn new(range: Range<u16>) -> Table {
+        Table {
+            range,
+            slots: Vec::new(),
+            crowded: Vec::new(),
+            crowded_free: Vec::new(),
+            chunk_lens: Vec::new(),
+            lens: Lens { all: 0, volatile: 0 },
+            entries_bytes: 0,
+        }
+    }
+    /// How many keys there are, expired ones that are still here included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lens.all
+    }
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lens.all == 0
+    }
+    /// How many keys have an expiry.
+    #[must_use]
+    pub fn volatile_len(&self) -> usize {
+        self.lens.volatile
+    }
+    /// Bytes of all entries with their values.
+    #[must_use]
+    pub fn entries_bytes(&self) -> usize {
+        self.entries_bytes
+    }
+
+    /// The entry of a key.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, key: Hashed<'_>) -> Option<EntryRef<'_>> {
+        self.segment(key.slot, key.hash)?.get(key.hash, key.bytes)
+    }
+
+    /// Bytes of the table itself: slots, words and directories.
+    #[must_use]
+    pub fn table_bytes(&self) -> usize {
+        let words = |slot: &Slot| match slot {
+            Slot::One(segment) => segment.memory_bytes(),
+            Slot::Crowded(_) => 0,
+        };
+        let crowded = |directory: &Directory| {
+            directory.map.capacity() * 4
+                + directory
+                    .segments
+                    .iter()
+                    .map(|segment| segment.memory_bytes() + size_of::<Segment>())
+                    .sum::<usize>()
+        };
+        let slots =
+            self.slots.capacity() * size_of::<Slot>() + self.chunk_lens.capacity() * size_of::<Lens>();
+        slots + self.slots.iter().map(words).sum::<usize>() + self.crowded.iter().map(crowded).sum::<usize>()
+    }
+
+    /// Changes the entry of a key in place; its memory may change by that, its expiry may not.
+    #[inline]
+    pub fn change<T>(&mut self, key: Hashed<'_>, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        self.with_word(key, |word| word.change(change))
+    }
+
+    /// Changes an entry in place by something that leaves its memory as it is.
+    #[inline]
+    pub fn change_same_size<T>(
+        &mut self,
+        key: Hashed<'_>,
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> Option<T> {
+        self.segment_mut(key.slot, key.hash)?.get_mut(key.hash, key.bytes).map(|mut word| word.change(change))
+    }
+
+    /// Exchanges the entry of a key for what `change` makes of it; whether the key is here.
+    pub fn replace(&mut self, key: Hashed<'_>, change: impl FnOnce(Entry) -> Entry) -> bool {
+        self.with_word(key, |word| word.replace(change)).is_some()
+    }
+
+    /// Gives a key a value, over the one it has; whether it had one. `expires_at_ms` is its whole expiry.
+    #[inline]
+    pub fn set(
+        &mut self,
+        key: Hashed<'_>,
+        value: Value<'_>,
+        expires_at_ms: Option<i64>,
+        lru: u32,
+        version: bool,
+    ) -> bool {
+        self.make_slots();
+        let mut leftover = Some(value);
+        let found = self
+            .segment_mut(key.slot, key.hash)
+            .and_then(|segment| segment.get_mut(key.hash, key.bytes))
+            .map(|mut word| {
+                let value = leftover.take().expect("taken once");
+                if word.entry().expires_at_ms() == expires_at_ms && word.entry().version() == version {
+                    leftover = word.change(|entry| entry.overwrite(value)).err();
+                    word.entry().set_lru(lru);
+                } else {
+                    leftover = Some(value);
+                }
+            });
+        let Some(value) = leftover else { return true };
+        let entry = Entry::new(key.bytes, value, expires_at_ms, lru, version);
+        match found {
+            Some(()) => drop(self.with_word(key, |word| word.replace(|_| entry))),
+            None => self.insert(key, entry),
+        }
+        found.is_some()
+    }
+
+    /// Adds an entry whose key is not here.
+    pub fn insert(&mut self, key: Hashed<'_>, entry: Entry) {
+        self.make_slots();
+        let volatile = usize::from(entry.view().expires_at_ms().is_some());
+        self.entries_bytes += entry.view().memory_bytes();
+        self.count(key.slot, |lens| {
+            lens.all += 1;
+            lens.volatile += volatile;
+        });
+        let at = self.place(key.slot);
+        match &mut self.slots[at] {
+            Slot::One(segment) if !segment.wants_split() => segment.insert(key.hash, entry),
+            Slot::One(segment) => {
+                let only = std::mem::replace(segment, Segment::new(0));
+                let directory = Directory { depth: 0, map: vec![0], len: only.len(), segments: vec![only] };
+                let index = self.crowd(directory);
+                self.slots[at] = Slot::Crowded(index);
+                self.crowded[index as usize].insert(key.hash, entry);
+            }
+            Slot::Crowded(index) => self.crowded[*index as usize].insert(key.hash, entry),
+        }
+    }
+
+    /// Takes the entry of a key out.
+    pub fn remove(&mut self, key: Hashed<'_>) -> Option<Entry> {
+        let at = self.place(key.slot);
+        let entry = match self.slots.get_mut(at)? {
+            Slot::One(segment) => segment.remove(key.hash, key.bytes)?,
+            Slot::Crowded(index) => {
+                let index = *index;
+                let directory = &mut self.crowded[index as usize];
+                let entry = directory.segment_mut(key.hash).remove(key.hash, key.bytes)?;
+                directory.len -= 1;
+                if directory.len <= UNCROWD_LEN {
+                    let only = std::mem::take(directory).into_one();
+                    self.crowded_free.push(index);
+                    self.slots[at] = Slot::One(only);
+                }
+                entry
+            }
+        };
+        let volatile = usize::from(entry.view().expires_at_ms().is_some());
+        self.entries_bytes -= entry.view().memory_bytes();
+        self.count(key.slot, |lens| {
+            lens.all -= 1;
+            lens.volatile -= volatile;
+        });
+        Some(entry)
+    }
+
+    /// Calls `visit` with the entries at and behind a cursor (a place in the order of slot and hash, see [`place_of`]),
+    /// until it has seen `count` or so; gives back the cursor to go on from, none at the end of this table.
+    ///
+    /// An entry that is here during a whole run of cursors is visited at least once in it.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(EntryRef<'_>)) -> Option<u64> {
+        let mut seen = 0;
+        let mut groups = 0;
+        let (mut slot, mut from) = ((cursor >> 32) as usize, cursor as u32);
+        if slot < usize::from(self.range.start) {
+            (slot, from) = (usize::from(self.range.start), 0);
+        }
+        while let Some((next, places)) = self.next_occupied(slot) {
+            if next != slot {
+                (slot, from) = (next, 0);
+                if seen >= count {
+                    return Some((slot as u64) << 32);
+                }
+            }
+            for (first, segment) in places {
+                if segment_end(first, segment) < u64::from(from) {
+                    continue;
+                }
+                // A cursor within a segment carries the segment's first place; one with another was made before segments
+                // merged, and then all of this one is due.
+                let mark = if first == from & !0xffff { from as u16 } else { 0 };
+                if first > from && seen >= count {
+                    return Some((slot as u64) << 32 | u64::from(first));
+                }
+                let already = std::cell::Cell::new(seen);
+                let rest = segment.scan(
+                    mark,
+                    || {
+                        groups += 1;
+                        already.get() >= count || groups >= count.saturating_mul(10)
+                    },
+                    |entry| {
+                        already.set(already.get() + 1);
+                        visit(entry);
+                    },
+                );
+                seen = already.get();
+                if let Some(mark) = rest {
+                    return Some((slot as u64) << 32 | u64::from(first) | u64::from(mark));
+                }
+            }
+            slot += 1;
+            from = 0;
+            if seen >= count && slot < usize::from(self.range.end) {
+                return Some((slot as u64) << 32);
+            }
+        }
+        None
+    }
+
+    /// A key at random: every slot by its number of keys, every key of a segment alike.
+    pub fn random(&self, dice: &mut Dice) -> Option<EntryRef<'_>> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut rest = dice.below(self.len() as u64) as usize;
+        let chunk = self.chunk_lens.iter().position(|lens| {
+            let here = rest < lens.all;
+            rest -= if here { 0 } else { lens.all };
+            here
+        })?;
+        let slots = &self.slots[chunk * CHUNK..((chunk + 1) * CHUNK).min(self.slots.len())];
+        let slot = slots.iter().find(|slot| {
+            let len = self.slot_len_of(slot);
+            let here = rest < len;
+            rest -= if here { 0 } else { len };
+            here
+        })?;
+        loop {
+            let segment = match slot {
+                Slot::One(segment) => segment,
+                Slot::Crowded(index) => self.crowded[*index as usize].at_random(dice),
+            };
+            if let Some(entry) = segment.at_random(dice.next_u64()) {
+                return Some(entry);
+            }
+        }
+    }
+
+    /// How many keys a slot has.
+    #[must_use]
+    pub fn slot_len(&self, slot: u16) -> usize {
+        self.slots.get(self.place(slot)).map_or(0, |slot| self.slot_len_of(slot))
+    }
+
+    /// The keys of a slot.
+    pub fn slot_keys(&self, slot: u16) -> impl Iterator<Item = EntryRef<'_>> {
+        self.segments_of(slot).flat_map(|(_, segment)| segment.iter())
+    }
+
+    /// Every entry.
+    pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        self.range.clone().filter(|_| !self.slots.is_empty()).flat_map(|slot| self.slot_keys(slot))
+    }
+
+    /// The entries with an expiry in the first slot from `slot` on that has any, with that slot.
+    pub fn volatile_from(&self, slot: u16) -> Option<(u16, impl Iterator<Item = EntryRef<'_>>)> {
+        let mut at = self.place(slot.max(self.range.start));
+        while at < self.slots.len() {
+            if self.chunk_lens[at / CHUNK].volatile == 0 {
+                at = (at / CHUNK + 1) * CHUNK;
+                continue;
+            }
+            let slot = self.range.start + at as u16;
+            if self.segments_of(slot).any(|(_, segment)| segment.volatile_len() > 0) {
+                return Some((slot, self.segments_of(slot).flat_map(|(_, segment)| segment.iter_volatile())));
+            }
+            at += 1;
+        }
+        None
+    }
+
+    /// First look ahead for a key that a later command will want: its slot.
+    #[inline]
+    pub fn prefetch_slot(&self, slot: u16) {
+        if let Some(slot) = self.slots.get(self.place(slot)) {
+            crate::memory::prefetch(std::ptr::from_ref(slot).cast());
+        }
+    }
+    /// Second look: its words.
+    #[inline]
+    pub fn prefetch_words(&self, slot: u16, hash: u64) {
+        if let Some(segment) = self.segment(slot, hash) {
+            segment.prefetch(hash);
+        }
+    }
+    /// Third look: its entry.
+    #[inline]
+    pub fn prefetch_entry(&self, slot: u16, hash: u64) {
+        if let Some(segment) = self.segment(slot, hash) {
+            segment.prefetch_entry(hash);
+        }
+    }
+
+    /// Frees up to `budget` entries; whether the table is empty then. For tables nobody uses any more.
+    pub fn free_some(&mut self, mut budget: usize) -> bool {
+        while budget > 0 {
+            if let Some(directory) = self.crowded.last_mut() {
+                match directory.segments.last_mut() {
+                    Some(segment) => budget -= drain(segment, budget),
+                    None => drop(self.crowded.pop()),
+                }
+                if directory_is_drained(self.crowded.last_mut()) {
+                    self.crowded.pop();
+                }
+                continue;
+            }
+            match self.slots.last_mut() {
+                Some(Slot::One(segment)) if segment.len() > 0 => budget -= drain(segment, budget),
+                Some(_) => {
+                    self.slots.pop();
+                    budget -= 1;
+                }
+                None => return true,
+            }
+        }
+        false
+    }
+
+    #[inline]
+    fn place(&self, slot: u16) -> usize {
+        debug_assert!(self.range.contains(&slot), "slot {slot} is not among {:?}", self.range);
+        usize::from(slot.wrapping_sub(self.range.start))
+    }
+
+    #[inline]
+    fn segment(&self, slot: u16, hash: u64) -> Option<&Segment> {
+        Some(match self.slots.get(self.place(slot))? {
+            Slot::One(segment) => segment,
+            Slot::Crowded(index) => self.crowded[*index as usize].segment(hash),
+        })
+    }
+
+    #[inline]
+    fn segment_mut(&mut self, slot: u16, hash: u64) -> Option<&mut Segment> {
+        let at = self.place(slot);
+        Some(match self.slots.get_mut(at)? {
+            Slot::One(segment) => segment,
+            Slot::Crowded(index) => self.crowded[*index as usize].segment_mut(hash),
+        })
+    }
+
+    fn with_word<T>(&mut self, key: Hashed<'_>, act: impl FnOnce(&mut WordMut<'_>) -> T) -> Option<T> {
+        let mut word = self.segment_mut(key.slot, key.hash)?.get_mut(key.hash, key.bytes)?;
+        let before = (word.entry().memory_bytes(), word.entry().expires_at_ms().is_some());
+        let result = act(&mut word);
+        let after = (word.entry().memory_bytes(), word.entry().expires_at_ms().is_some());
+        self.entries_bytes = self.entries_bytes - before.0 + after.0;
+        if before.1 != after.1 {
+            self.count(key.slot, |lens| if after.1 { lens.volatile += 1 } else { lens.volatile -= 1 });
+        }
+        Some(result)
+    }
+
+    fn count(&mut self, slot: u16, change: impl Fn(&mut Lens)) {
+        let chunk = self.place(slot) / CHUNK;
+        change(&mut self.chunk_lens[chunk]);
+        change(&mut self.lens);
+    }
+
+    fn make_slots(&mut self) {
+        if self.slots.is_empty() {
+            let count = usize::from(self.range.end - self.range.start);
+            self.slots.resize_with(count, || Slot::One(Segment::new(0)));
+            self.chunk_lens.resize(count.div_ceil(CHUNK), Lens::default());
+        }
+    }
+
+    fn crowd(&mut self, directory: Directory) -> u32 {
+        if let Some(index) = self.crowded_free.pop() {
+            self.crowded[index as usize] = directory;
+            return index;
+        }
+        self.crowded.push(directory);
+        (self.crowded.len() - 1) as u32
+    }
+
+    fn slot_len_of(&self, slot: &Slot) -> usize {
+        match slot {
+            Slot::One(segment) => segment.len(),
+            Slot::Crowded(index) => self.crowded[*index as usize].len,
+        }
+    }
+
+    /// The segments of a slot in the order of hashes, each with the place of its first hash.
+    fn segments_of(&self, slot: u16) -> impl Iterator<Item = (u32, &Segment)> {
+        let (one, directory) = match self.slots.get(self.place(slot)) {
+            Some(Slot::One(segment)) => (Some((0, segment)), None),
+            Some(Slot::Crowded(index)) => (None, Some(&self.crowded[*index as usize])),
+            None => (None, None),
+        };
+        one.into_iter().chain(directory.into_iter().flat_map(Directory::in_order))
+    }
+
+    /// The first slot from `slot` on that has keys, with its segments.
+    fn next_occupied(&self, slot: usize) -> Option<(usize, impl Iterator<Item = (u32, &Segment)>)> {
+        let mut at = slot - usize::from(self.range.start);
+        while at < self.slots.len() {
+            if self.chunk_lens[at / CHUNK].all == 0 {
+                at = (at / CHUNK + 1) * CHUNK;
+            } else if self.slot_len_of(&self.slots[at]) == 0 {
+                at += 1;
+            } else {
+                let slot = usize::from(self.range.start) + at;
+                return Some((slot, self.segments_of(slot as u16)));
+            }
+        }
+        None
+    }
+}
+
+/// The last place (directory bits and mark) of a segment whose first is `first`.
+fn segment_end(first: u32, segment: &Segment) -> u64 {
+    u64::from(first) + (1u64 << (32 - u32::from(segment.depth))) - 1
+}
+
+/// The place of a key in the order that [`Table::scan`] goes by: a cursor that starts with it.
+#[must_use]
+pub fn place_of(key: Hashed<'_>) -> u64 {
+    u64::from(key.slot) << 32 | key.hash >> 48 << 16 | u64::from(mark_of(key.hash))
+}
+
+fn drain(segment: &mut Segment, budget: usize) -> usize {
+    let mut freed = 0;
+    while freed < budget {
+        if segment.pop().is_none() {
+            break;
+        }
+        freed += 1;
+    }
+    freed.max(1)
+}
+
+fn directory_is_drained(directory: Option<&mut Directory>) -> bool {
+    directory.is_some_and(|directory| {
+        while directory.segments.last().is_some_and(|segment| segment.len() == 0) {
+            directory.segments.pop();
+        }
+        directory.segments.is_empty()
+    })
+}
+
+impl Directory {
+    #[inline]
+    fn index(&self, hash: u64) -> usize {
+        // Two shifts: a shift by 64 is none in a processor.
+        self.map[(hash >> 1 >> (63 - u32::from(self.depth))) as usize] as usize
+    }
+    #[inline]
+    fn segment(&self, hash: u64) -> &Segment {
+        &self.segments[self.index(hash)]
+    }
+    #[inline]
+    fn segment_mut(&mut self, hash: u64) -> &mut Segment {
+        let index = self.index(hash);
+        &mut self.segments[index]
+    }
+
+    fn insert(&mut self, hash: u64, entry: Entry) {
+        while self.segment(hash).wants_split() && self.segment(hash).depth < DEPTH_MAX {
+            self.split(self.index(hash));
+        }
+        self.len += 1;
+        self.segment_mut(hash).insert(hash, entry);
+    }
+
+    fn split(&mut self, index: usize) {
+        if self.segments[index].depth == self.depth {
+            self.map = self.map.iter().flat_map(|&segment| [segment, segment]).collect();
+            self.depth += 1;
+        }
+        let high = self.segments[index].split(hash_of);
+        let bit = self.depth - high.depth;
+        let new = self.segments.len() as u32;
+        self.segments.push(high);
+        for (bits, segment) in self.map.iter_mut().enumerate() {
+            if *segment == index as u32 && bits >> bit & 1 == 1 {
+                *segment = new;
+            }
+        }
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = (u32, &Segment)> {
+        let width = 32 - u32::from(self.depth);
+        self.map
+            .iter()
+            .enumerate()
+            .filter(|(bits, segment)| *bits == 0 || self.map[bits - 1] != **segment)
+            .map(move |(bits, segment)| (((bits as u64) << width) as u32, &self.segments[*segment as usize]))
+    }
+
+    /// A segment by its share of the keys: one whose words are as many as the draw asks for.
+    fn at_random(&self, dice: &mut Dice) -> &Segment {
+        let largest = self.segments.iter().map(Segment::len).max().unwrap_or(1).max(1);
+        loop {
+            let segment = &self.segments[dice.below(self.segments.len() as u64) as usize];
+            if dice.below(largest as u64) < segment.len() as u64 {
+                return segment;
+            }
+        }
+    }
+
+    fn into_one(self) -> Segment {
+        let mut one = Segment::new(0);
+        self.segments.into_iter().for_each(|segment| one.absorb(segment));
+        one
+    }
+}
+
+const _: () = assert!(size_of::<Slot>() == 16, "four slots to a cache line");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const ALL: Range<u16> = 0..crate::slot::SLOT_COUNT;
+
+    fn set(table: &mut Table, key: &str, value: i64, expiry: Option<i64>) -> bool {
+        table.set(Hashed::new(key.as_bytes()), Value::Int(value), expiry, 0, false)
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u16, i64, bool),
+        Remove(u16),
+        ScanOn,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            6 => (0u16..4000, any::<i64>(), any::<bool>()).prop_map(|(key, value, expires)| Step::Set(key, value, expires)),
+            3 => (0u16..4000).prop_map(Step::Remove),
+            1 => Just(Step::ScanOn),
+        ];
+        proptest::collection::vec(step, 1..3000)
+    }
+
+    fn name(key: u16) -> String {
+        // Half of the keys crowd one slot.
+        if key.is_multiple_of(2) { format!("{{tag}}{key}") } else { format!("key:{key}") }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 60 }))]
+        #[test]
+        fn behaves_as_a_map_and_scans_what_stays(steps in steps()) {
+            let mut table = Table::new(ALL);
+            let mut model: BTreeMap<String, (i64, Option<i64>)> = BTreeMap::new();
+            let mut cursor = 0;
+            let mut seen = BTreeSet::new();
+            let mut stayed: Option<BTreeSet<String>> = None;
+            for step in steps {
+                match step {
+                    Step::Set(key, value, expires) => {
+                        let expiry = expires.then_some(77);
+                        let existed = set(&mut table, &name(key), value, expiry);
+                        prop_assert_eq!(existed, model.insert(name(key), (value, expiry)).is_some());
+                    }
+                    Step::Remove(key) => {
+                        let removed = table.remove(Hashed::new(name(key).as_bytes())).is_some();
+                        prop_assert_eq!(removed, model.remove(&name(key)).is_some());
+                        if let Some(stayed) = &mut stayed { stayed.remove(&name(key)); }
+                    }
+                    Step::ScanOn => {
+                        if cursor == 0 {
+                            seen.clear();
+                            stayed = Some(model.keys().cloned().collect());
+                        }
+                        let next = table.scan(cursor, 100, |entry| { seen.insert(String::from_utf8(entry.key().to_vec()).unwrap()); });
+                        cursor = next.unwrap_or(0);
+                        if cursor == 0 {
+                            let stayed = stayed.take().unwrap();
+                            prop_assert!(stayed.is_subset(&seen), "missed {:?}", stayed.difference(&seen).next());
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(table.len(), model.len());
+            prop_assert_eq!(table.volatile_len(), model.values().filter(|value| value.1.is_some()).count());
+            for (key, (value, expiry)) in &model {
+                let entry = table.get(Hashed::new(key.as_bytes())).expect("in the model");
+                prop_assert_eq!((entry.string(), entry.expires_at_ms()), (crate::keyspace::StrRef::Int(*value), *expiry));
+            }
+            prop_assert_eq!(table.iter().count(), model.len());
+            let bytes: usize = table.iter().map(EntryRef::memory_bytes).sum();
+            prop_assert_eq!(table.entries_bytes(), bytes);
+            while !table.free_some(100) {}
+        }
+    }
+
+    #[test]
+    fn one_hot_tag_splits_and_shrinks_again() {
+        let count = if cfg!(miri) { 1500 } else { 50_000 };
+        let mut table = Table::new(ALL);
+        (0..count).for_each(|key| assert!(!set(&mut table, &format!("{{hot}}{key}"), key, None)));
+        assert!((0..count).all(|key| table.get(Hashed::new(format!("{{hot}}{key}").as_bytes())).is_some()));
+        let mut cursor = 0;
+        let mut seen = BTreeSet::new();
+        while let Some(next) = table.scan(cursor, 10, |entry| {
+            seen.insert(entry.key().to_vec());
+        }) {
+            assert!(next > cursor, "cursors go up");
+            cursor = next;
+        }
+        assert_eq!(seen.len(), count as usize);
+        (0..count)
+            .for_each(|key| assert!(table.remove(Hashed::new(format!("{{hot}}{key}").as_bytes())).is_some()));
+        assert!(table.is_empty());
+        assert!(table.table_bytes() < 400_000, "{}", table.table_bytes());
+    }
+
+    #[test]
+    fn random_finds_every_key() {
+        let mut table = Table::new(ALL);
+        (0..50).for_each(|key| assert!(!set(&mut table, &name(key), 0, None)));
+        let mut dice = Dice::new(1);
+        let seen: BTreeSet<_> = (0..2000).map(|_| table.random(&mut dice).unwrap().key().to_vec()).collect();
+        assert_eq!(seen.len(), 50);
+    }
+
+    #[test]
+    fn words_are_well_filled() {
+        let mut table = Table::new(ALL);
+        for key in 0..if cfg!(miri) { 100 } else { 1_000_000 } {
+            set(&mut table, &format!("key:{key:012}"), key, None);
+        }
+        let per_key = table.table_bytes() as f64 / table.len() as f64;
+        assert!(cfg!(miri) || per_key < 12.0, "{per_key}");
+    }
+}

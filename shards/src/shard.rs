@@ -1,0 +1,136 @@
+//! A shard: the keys of a range of slots, in all databases, and everything that belongs to them. A value: whoever holds it
+//! may run commands on it.
+use crate::dice::Dice;
+use crate::keyspace::{Hashed, Table};
+use crate::slot::slots_of_shard;
+use crate::watch::Watches;
+use std::ops::Range;
+
+/// What a shard counts. All since start or CONFIG RESETSTAT.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "named as INFO stats names them")]
+pub struct Counts {
+    pub keyspace_hits: u64,
+    pub keyspace_misses: u64,
+    pub expired_keys: u64,
+    pub evicted_keys: u64,
+    /// Commands run on this shard.
+    pub commands: u64,
+    /// Changes to the dataset since the last save.
+    pub dirty: u64,
+}
+
+/// One database of a shard.
+#[derive(Debug)]
+pub struct Db {
+    /// Its keys.
+    pub table: Table,
+    /// The keys that connections watch. They belong to the database's number, not to its content: SWAPDB leaves them.
+    pub watches: Watches,
+}
+
+/// A shard.
+#[derive(Debug)]
+pub struct Shard {
+    /// Which of the shards it is.
+    pub index: usize,
+    /// The slots it owns.
+    pub slots: Range<u16>,
+    /// Its databases.
+    pub dbs: Vec<Db>,
+    /// The greatest time it has seen, ms since 1970.
+    pub now_ms: i64,
+    /// Its chance.
+    pub dice: Dice,
+    /// What it counts.
+    pub counts: Counts,
+    /// Tables that nobody uses any more, to be freed in slices.
+    discarded: Vec<Table>,
+    /// Where active expiry goes on: database and slot.
+    pub(crate) sweep: (usize, u16),
+    /// How many entries to free at once with `FLUSHALL` and the like.
+    pub(crate) version: bool,
+}
+
+impl Shard {
+    /// Shard `index` of `count`, empty.
+    #[must_use]
+    pub fn new(index: usize, count: usize, databases: u16, seed: u64) -> Shard {
+        let slots = slots_of_shard(index, count);
+        let dbs = (0..databases)
+            .map(|_| Db { table: Table::new(slots.clone()), watches: Watches::default() })
+            .collect();
+        Shard {
+            index,
+            slots,
+            dbs,
+            now_ms: 0,
+            dice: Dice::new(seed),
+            counts: Counts::default(),
+            discarded: Vec::new(),
+            sweep: (0, 0),
+            version: false,
+        }
+    }
+    /// Keys in all databases.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.dbs.iter().map(|db| db.table.len()).sum()
+    }
+    /// Whether no database has a key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Bytes of the keys and values, with what is discarded and not yet free.
+    #[must_use]
+    pub fn entries_bytes(&self) -> usize {
+        let tables = self.dbs.iter().map(|db| &db.table).chain(&self.discarded);
+        tables.map(Table::entries_bytes).sum()
+    }
+    /// Bytes of the tables themselves.
+    #[must_use]
+    pub fn table_bytes(&self) -> usize {
+        self.dbs.iter().map(|db| db.table.table_bytes()).sum()
+    }
+    /// Empties a database at once; its memory comes back in slices ([`Shard::free_some`]).
+    pub fn discard(&mut self, db: usize) -> usize {
+        let table = std::mem::replace(&mut self.dbs[db].table, Table::new(self.slots.clone()));
+        let len = table.len();
+        if len > 0 {
+            self.discarded.push(table);
+        }
+        len
+    }
+    /// Whether something waits to be freed.
+    #[must_use]
+    pub fn has_discarded(&self) -> bool {
+        !self.discarded.is_empty()
+    }
+    /// Frees up to `budget` discarded entries.
+    pub fn free_some(&mut self, budget: usize) {
+        if let Some(table) = self.discarded.last_mut()
+            && table.free_some(budget)
+        {
+            self.discarded.pop();
+        }
+    }
+    /// Exchanges the contents of two databases.
+    pub fn swap(&mut self, one: usize, other: usize) {
+        let (low, high) = (one.min(other), one.max(other));
+        let (head, tail) = self.dbs.split_at_mut(high);
+        if let (Some(low), Some(high)) = (head.get_mut(low), tail.first_mut()) {
+            std::mem::swap(&mut low.table, &mut high.table);
+        }
+    }
+    /// Brings the line of a key's slot near, for a command that comes soon; `look` 0, 1, 2 goes a step deeper each.
+    #[inline]
+    pub fn prefetch(&self, db: u16, key: Hashed<'_>, look: u8) {
+        let Some(db) = self.dbs.get(usize::from(db)) else { return };
+        match look {
+            0 => db.table.prefetch_slot(key.slot),
+            1 => db.table.prefetch_words(key.slot, key.hash),
+            _ => db.table.prefetch_entry(key.slot, key.hash),
+        }
+    }
+}
