@@ -43,9 +43,4 @@ impl<C> Connections<C> {
         self.get(token)?;
         self.places[token.index as usize].take().map(|(_, connection)| connection)
     }
-
-    /// Takes all connections out.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = C> {
-        self.places.drain(..).flatten().map(|(_, connection)| connection)
-    }
 }

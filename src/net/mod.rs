@@ -15,8 +15,11 @@ mod buffers;
 mod connections;
 pub mod epoll;
 pub mod listen;
+mod provided;
+mod ring;
 #[cfg(test)]
 mod tests;
+pub mod uring;
 mod wake;
 
 use std::io;
@@ -26,6 +29,7 @@ use std::time::Duration;
 pub use wake::Waker;
 
 use epoll::Epoll;
+use uring::Uring;
 
 /// Bytes that one receive buffer holds: the most that one [`Completion::Received`] brings.
 pub const RECEIVE_BYTES_MAX: usize = buffers::BUFFER_BYTES;
@@ -110,14 +114,17 @@ pub enum IoKind {
 
 /// A thread's socket loop.
 pub enum Driver {
+    /// Operations and results.
+    Uring(Box<Uring>),
     /// Readiness and system calls.
-    Epoll(Epoll),
+    Epoll(Box<Epoll>),
 }
 
 /// Calls the method of the same name on whichever driver it is.
 macro_rules! drivers {
     ($self:ident, $driver:ident => $call:expr) => {
         match $self {
+            Driver::Uring($driver) => $call,
             Driver::Epoll($driver) => $call,
         }
     };
@@ -129,15 +136,20 @@ impl Driver {
     /// # Errors
     /// The kernel's, when no driver of that kind can be made.
     pub fn new(kind: IoKind) -> io::Result<(Driver, Option<String>)> {
-        if kind == IoKind::Uring {
-            return Err(io::ErrorKind::Unsupported.into());
+        match kind {
+            IoKind::Epoll => Ok((Driver::Epoll(Box::new(Epoll::new()?)), None)),
+            IoKind::Uring => Ok((Driver::Uring(Box::new(Uring::probed()?)), None)),
+            IoKind::Auto => match Uring::probed() {
+                Ok(uring) => Ok((Driver::Uring(Box::new(uring)), None)),
+                Err(error) => Ok((Driver::Epoll(Box::new(Epoll::new()?)), Some(uring::explain(&error)))),
+            },
         }
-        Ok((Driver::Epoll(Epoll::new()?), None))
     }
 
     /// `"io_uring"` or `"epoll"`.
     pub fn name(&self) -> &'static str {
         match self {
+            Driver::Uring(_) => "io_uring",
             Driver::Epoll(_) => "epoll",
         }
     }

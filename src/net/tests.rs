@@ -523,7 +523,9 @@ fn receiving_goes_on_after_all_buffers_were_held_back() {
             got[token.index as usize].extend(bytes);
         }
         assert!(got.iter().all(|bytes| *bytes == *sent), "lost or swapped bytes");
-        drop(writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<_>>());
+        for writer in writers {
+            drop(writer.join().unwrap());
+        }
     });
 }
 
