@@ -1,1 +1,3 @@
-//! x
+//! The server: one keyspace, braided from one strand per core.
+
+pub mod config;
