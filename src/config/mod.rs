@@ -5,15 +5,21 @@
 //! manual ([`manual`]).
 
 pub mod choices;
+pub mod file;
 pub mod lists;
 pub mod parameter;
+pub mod runtime;
 pub mod table;
 pub mod version;
 
 mod checks;
+mod paths;
 mod values;
+mod words;
 
 pub use choices::*;
+pub use file::{ConfigError, Sources, load};
 pub use lists::*;
 pub use parameter::{Flags, Group, Kind, Parameter};
+pub use runtime::{Caller, SetError};
 pub use table::{Config, TABLE};
