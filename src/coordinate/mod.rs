@@ -1,0 +1,6 @@
+//! What crosses shards: runs of commands, units, the gate they enter by, questions to all threads.
+pub mod batch;
+pub mod gate;
+pub mod merge;
+pub mod survey;
+pub mod unit;
