@@ -7,6 +7,7 @@
 pub mod choices;
 pub mod file;
 pub mod lists;
+pub mod manual;
 pub mod parameter;
 pub mod runtime;
 pub mod table;
@@ -17,9 +18,11 @@ mod paths;
 mod values;
 mod words;
 
+pub(crate) use checks::os_text;
 pub use choices::*;
 pub use file::{ConfigError, Sources, load};
 pub use lists::*;
 pub use parameter::{Flags, Group, Kind, Parameter};
 pub use runtime::{Caller, SetError};
 pub use table::{Config, TABLE};
+pub(crate) use words::quote;
