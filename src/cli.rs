@@ -197,18 +197,18 @@ const EXAMPLES: [(&str, &str); 6] = [
         "A pure cache: any directive of redis.conf after two dashes.",
     ),
     ("braid --save 900 1 300 10", "A directive takes all words up to the next one."),
-    (
-        "braid redis.conf --loglevel verbose -",
-        "A file, then an option, and more directives from standard input.",
-    ),
+    ("braid redis.conf --loglevel verbose -", "A file; over it standard input, over both the option."),
     (
         "braid --shards 4 --maxmemory 8gb --maxmemory-policy allkeys-lru",
         "Four cores, and the oldest go when 8 GB are full.",
     ),
 ];
 
-const CLOSING: &str = "Directives stand in a redis.conf as 'name value', on the command line as '--name value', and most can be\n\
-    changed at run time with CONFIG SET. 'braid --help-all' shows them all; tuning.md tells what they are worth.\n";
+const CLOSING: &str = "\
+Directives stand in a redis.conf as 'name value', on the command line as '--name value', and most
+can be changed at run time with CONFIG SET. 'braid --help-all' shows them all, and tuning.md tells
+what they are worth.
+";
 
 #[cfg(test)]
 mod tests {

@@ -72,12 +72,12 @@ fn markdown_row(parameter: &Parameter, defaults: &Config) -> String {
 }
 
 fn short_entry(parameter: &Parameter, defaults: &Config) -> String {
-    let first =
-        parameter.doc.split_inclusive(['.', ';']).next().unwrap_or_default().trim_end_matches(['.', ';']);
+    let first = parameter.doc.find([';', ':']).into_iter().chain(parameter.doc.find(". ")).min();
+    let first = parameter.doc[..first.unwrap_or(parameter.doc.len())].trim_end_matches('.');
     let default = parameter.get(defaults);
     let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
-    let usage = format!("--{} <{}>", parameter.name, parameter.form());
-    format!("  {NAME}{usage}{PLAIN}{default}\n{}", wrapped(first))
+    let (usage, names) = usage(parameter);
+    format!("  {NAME}{usage}{PLAIN}{default}\n{}{names}", wrapped(first))
 }
 
 fn full_entry(parameter: &Parameter, defaults: &Config) -> String {
@@ -90,12 +90,22 @@ fn full_entry(parameter: &Parameter, defaults: &Config) -> String {
     ] {
         notes.extend(parameter.has(flag).then(|| note.to_owned()));
     }
-    let usage = format!("--{} <{}>", parameter.name, parameter.form());
+    let (usage, names) = usage(parameter);
     format!(
-        "  {NAME}{usage}{PLAIN}\n{}{}",
+        "  {NAME}{usage}{PLAIN}\n{}{}{names}",
         wrapped(&format!("[{}]", notes.join("; "))),
         wrapped(parameter.doc)
     )
+}
+
+/// How the directive is written, and its choices in lines of their own if they are too many for that.
+fn usage(parameter: &Parameter) -> (String, String) {
+    const FORM_MAX: usize = 60;
+    let form = parameter.form();
+    if form.len() <= FORM_MAX {
+        return (format!("--{} <{form}>", parameter.name), String::new());
+    }
+    (format!("--{} <name>", parameter.name), wrapped(&format!("One of: {}", form.replace('|', ", "))))
 }
 
 fn directive_entry(directive: &Directive) -> String {

@@ -84,7 +84,7 @@ impl Config {
     /// names the parameter to blame.
     pub(super) fn settle(&mut self) -> Result<(), (&'static str, String)> {
         self.hz = self.hz.clamp(HZ_MIN, HZ_MAX);
-        self.dir = paths::absolute(self.dir.as_ref());
+        self.dir = paths::real(self.dir.as_ref());
         let refused = [
             ("tls-port", self.tls_port != 0, NO_TLS),
             ("tls-replication", self.tls_replication, NO_TLS),
