@@ -1,7 +1,7 @@
 //! The configuration: one table of parameters, and everything that is read off it.
 //!
 //! [`table`] is the single truth. From it come the typed [`Config`], its defaults, CONFIG GET and CONFIG SET
-//! ([`runtime`]), CONFIG REWRITE ([`rewrite`]), the reader of redis.conf ([`file`]), `--help` and the tables of the
+//! ([`runtime`]), CONFIG REWRITE ([`rewrite`]), the reader of redis.conf ([`mod@file`]), `--help` and the tables of the
 //! manual ([`manual`]).
 
 pub mod choices;
