@@ -9,7 +9,7 @@ pub(super) fn directory(text: &str) -> Result<(), String> {
 }
 
 /// The operating system's words for an error, without Rust's `(os error N)`.
-pub(super) fn os_text(error: &std::io::Error) -> String {
+pub(crate) fn os_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split_once(" (os error").map_or_else(|| text.clone(), |(words, _)| words.to_owned())
 }

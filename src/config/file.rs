@@ -20,7 +20,8 @@ pub struct Sources<'a> {
     pub options: Vec<Vec<u8>>,
 }
 
-/// Reads all sources over the defaults.
+/// Reads all sources over the defaults. Relative paths in the result, such as `logfile`, are meant from its `dir`, which
+/// is absolute: the caller goes there before it opens them.
 pub fn load(sources: Sources<'_>) -> Result<Config, ConfigError> {
     let mut loader = Loader { config: Config::default(), seen: HashSet::new(), files: Vec::new() };
     if let Some(path) = &sources.file {
@@ -233,7 +234,7 @@ fn is_known(name: &str) -> bool {
     Parameter::find(name).is_some() || DIRECTIVES.iter().any(|directive| directive.name == name)
 }
 
-/// The known name that a typing error away; names that share less than two thirds are no help.
+/// The known name that is a typing error away; one that shares less than two thirds is no help.
 fn nearest(name: &str) -> Option<&'static str> {
     let names =
         TABLE.iter().flat_map(Parameter::names).chain(DIRECTIVES.iter().map(|directive| directive.name));

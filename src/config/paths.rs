@@ -20,7 +20,12 @@ pub(super) fn expand(pattern: &str) -> Vec<PathBuf> {
 /// The path from the root, without `.` and double slashes; links stay as they are.
 pub(super) fn absolute(path: &Path) -> String {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    absolute.to_string_lossy().into_owned()
+    absolute.components().collect::<PathBuf>().to_string_lossy().into_owned()
+}
+
+/// The path from the root as the kernel knows it, links followed: what a process that went there would call it.
+pub(super) fn real(path: &Path) -> String {
+    path.canonicalize().map_or_else(|_| absolute(path), |real| real.to_string_lossy().into_owned())
 }
 
 fn children(directory: &Path, component: &str) -> Vec<PathBuf> {
@@ -104,6 +109,16 @@ mod tests {
         {
             assert!(!matches(pattern.as_bytes(), name.as_bytes()), "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn absolute_paths_are_plain() {
+        assert_eq!(absolute(Path::new("/a//./b/")), "/a/b");
+        assert_eq!(
+            real(Path::new("./")),
+            std::env::current_dir().unwrap().canonicalize().unwrap().to_str().unwrap()
+        );
+        assert_eq!(real(Path::new("/proc/../proc/")), "/proc");
     }
 
     #[test]

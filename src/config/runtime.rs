@@ -84,7 +84,8 @@ impl Config {
     /// names the parameter to blame.
     pub(super) fn settle(&mut self) -> Result<(), (&'static str, String)> {
         self.hz = self.hz.clamp(HZ_MIN, HZ_MAX);
-        self.dir = paths::absolute(self.dir.as_ref());
+        self.repl_backlog_size_bytes = self.repl_backlog_size_bytes.max(BACKLOG_BYTES_MIN);
+        self.dir = paths::real(self.dir.as_ref());
         let refused = [
             ("tls-port", self.tls_port != 0, NO_TLS),
             ("tls-replication", self.tls_replication, NO_TLS),
@@ -151,6 +152,7 @@ impl Protected {
 
 const HZ_MIN: u32 = 1;
 const HZ_MAX: u32 = 500;
+const BACKLOG_BYTES_MIN: u64 = 16 << 10;
 const NO_TLS: &str = "Braid speaks no TLS: put a TLS proxy in front, and leave tls-port 0";
 const ACL_TWICE: &str = "users are declared in the configuration and in an aclfile: decide for one of them";
 
@@ -262,7 +264,11 @@ mod tests {
     }
 
     #[test]
-    fn hz_is_brought_into_its_range() {
+    fn values_out_of_a_useful_range_are_brought_into_it() {
+        assert_eq!(
+            set(&Config::default(), &[("repl-backlog-size", "1")]).unwrap().repl_backlog_size_bytes,
+            16384
+        );
         assert_eq!(set(&Config::default(), &[("hz", "1000")]).unwrap().hz, 500);
         assert_eq!(set(&Config::default(), &[("hz", "0")]).unwrap().hz, 1);
     }

@@ -512,6 +512,16 @@ mod tests {
         assert_eq!(theirs.lines().count(), 192);
     }
 
+    /// Redis 7.0.15 without a configuration, except `dir`, which is where it was started.
+    #[test]
+    fn defaults_are_those_of_redis() {
+        let defaults = Config::default();
+        for line in include_str!("../../tests/data/config-defaults-7.0.15.txt").lines() {
+            let (name, value) = line.split_once(' ').unwrap_or((line, ""));
+            assert_eq!(Parameter::find(name).unwrap().get(&defaults), value, "{name}");
+        }
+    }
+
     #[test]
     fn names_are_unique_and_documented() {
         let mut seen = HashSet::new();

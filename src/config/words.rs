@@ -19,7 +19,7 @@ pub(super) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Quotes a text such that [`split`] gives it back as one word.
-pub(super) fn quote(text: &[u8]) -> String {
+pub(crate) fn quote(text: &[u8]) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for &byte in text {

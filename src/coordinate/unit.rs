@@ -29,13 +29,8 @@ pub struct Watching {
 pub enum Kind {
     /// Each shard its own part.
     FanOut,
-    /// All shards in one hand; a transaction where `exec` says so.
-    Gathered {
-        /// It is a transaction.
-        exec: bool,
-        /// Under this WATCH.
-        watching: Option<Watching>,
-    },
+    /// All shards in one hand.
+    Gathered,
 }
 
 /// What one shard does in a fan-out, or, in a gathered unit's first part, what is done over all.
