@@ -225,6 +225,7 @@ impl Driver {
     /// # Errors
     /// Only those that leave the driver useless; an interrupted or expired wait is no error.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = timeout.map(|timeout| timeout.min(TIMEOUT_MAX));
         drivers!(self, driver => driver.turn(timeout))
     }
 
@@ -293,6 +294,9 @@ impl Tag {
         }
     }
 }
+
+/// What kernels take as a time in any case; longer is as good as for ever.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long accepting rests after an error that would come again at once (no more descriptors, no memory).
 const ACCEPT_REST: Duration = Duration::from_millis(100);

@@ -329,6 +329,7 @@ impl Uring {
             let tag = Tag::unpack(result.user_data());
             match tag.kind {
                 WAKE => self.woken = true,
+                WATCH_EVENT if cqueue::more(result.flags()) => self.woken = true,
                 QUIET_SEND => {
                     if let Some((_, connection)) = self.connections.by_tag(tag) {
                         connection.quiet_result = Some(result.result());
@@ -347,9 +348,8 @@ impl Uring {
             SEND => self.sent(tag, result.result()),
             ACCEPT => self.accepted(tag, result),
             WATCH_EVENT => {
-                if !cqueue::more(result.flags()) {
-                    self.watch_event();
-                }
+                // The kernel has ended the watch.
+                self.watch_event();
                 Some(Completion::Woken)
             }
             MESSAGE => {
