@@ -25,7 +25,7 @@ use socket2::SockRef;
 
 use super::connections::Connections;
 use super::provided::Provided;
-use super::ring::Ring;
+use super::ring::{Ring, Sizes};
 use super::{
     ACCEPT_REST, Completion, Notice, Received, Sending, Tag, Token, Waker, concerns_one_connection, shorter,
 };
@@ -125,7 +125,12 @@ impl Uring {
     /// # Errors
     /// The kernel's: most likely it has no io_uring, too old a one, or forbids it.
     pub fn new() -> io::Result<Uring> {
-        let ring = Ring::new()?;
+        Uring::with_queues(Sizes::ROOMY)
+    }
+
+    /// Makes the driver with queues of other lengths; short ones show what happens when they are full.
+    pub(super) fn with_queues(sizes: Sizes) -> io::Result<Uring> {
+        let ring = Ring::new(sizes)?;
         let provided = Provided::new(&ring)?;
         let waker = Waker::new(Some(ring.try_clone_fd()?))?;
         let mut uring = Uring {
