@@ -117,8 +117,8 @@ impl Ring {
         self.ring.completion()
     }
 
-    /// Hands over all that is queued and cancels all that is in flight. After `Ok`, the kernel uses nothing any more
-    /// of what entries point to.
+    /// Hands over all that is queued and cancels all that is in flight. After `Ok`, the kernel uses nothing
+    /// any more of what entries point to.
     pub(super) fn stop(&mut self) -> io::Result<()> {
         self.enter(false, None)?;
         let patience = Timespec::new().sec(1);

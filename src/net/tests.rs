@@ -646,7 +646,8 @@ fn accepting_pauses_resumes_and_stops() {
 
 #[test]
 fn a_listener_that_cannot_accept_says_so_and_rests() {
-    // A socket that does not listen fails as persistently as one without descriptors left, and disturbs no other test.
+    // A socket that does not listen fails as persistently as one without descriptors left, and disturbs no
+    // other test.
     with_each(|mut driver| {
         let (ours, mut peer) = pair();
         peer.write_all(b"to be readable").unwrap();
