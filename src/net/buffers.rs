@@ -29,7 +29,6 @@ impl Mapping {
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // A child of fork (there is none on the hot path) need not share the kernel's receive buffers.
         let start = NonNull::new(start.cast::<u8>()).expect("mmap returns no null without MAP_FIXED");
         Ok(Mapping { start, bytes })
     }
@@ -69,8 +68,9 @@ impl Buffers {
     /// The first `len` bytes of a buffer that is lent to the caller.
     pub(super) fn bytes(&self, buffer: u16, len: usize) -> &[u8] {
         assert!(len <= BUFFER_BYTES, "longer than a buffer");
-        // SAFETY: in bounds and zeroed at first. Nobody writes to a buffer while its `Received` exists: it goes
-        // back to the kernel only by `recycle`, which consumes the `Received` and borrows the driver mutably.
+        // SAFETY: in bounds and zeroed at first. Nobody writes to a buffer while its `Received` exists: it
+        // goes back to the kernel only by `recycle`, which consumes the `Received` and borrows the driver
+        // mutably.
         unsafe { std::slice::from_raw_parts(self.address(buffer), len) }
     }
 

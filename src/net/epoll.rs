@@ -171,7 +171,8 @@ impl Epoll {
     }
 
     pub(super) fn remove(&mut self, token: Token) {
-        // Closing takes the socket out of the epoll set; what waits for the token is dropped where it surfaces.
+        // Closing takes the socket out of the epoll set; what waits for the token is dropped where it
+        // surfaces.
         drop(self.connections.remove(token));
     }
 
@@ -281,8 +282,8 @@ impl Epoll {
         self.completions.push_back(Completion::Sent { token, buffer: sending.buffer, result: outcome });
     }
 
-    /// Starts or stops watching for room to write. Changing what is watched for looks at the socket once more, so
-    /// room that was made meanwhile is not missed.
+    /// Starts or stops watching for room to write. Changing what is watched for looks at the socket once
+    /// more, so room that was made meanwhile is not missed.
     fn watch_for_room(&mut self, token: Token, blocked: bool) -> io::Result<()> {
         let connection = self.connections.get_mut(token).expect("the caller has just looked at it");
         if connection.blocked == blocked {
@@ -325,8 +326,8 @@ impl Epoll {
             let Some(buffer) = self.free.pop() else { break };
             match receive(&connection.fd, self.buffers.bytes_mut(buffer)) {
                 Ok(len) if len > 0 => {
-                    // A short read has emptied the socket, and what comes later is a new edge; unless the peer had
-                    // left before, of which there was the one edge.
+                    // A short read has emptied the socket, and what comes later is a new edge; unless the
+                    // peer had left before, of which there was the one edge.
                     connection.readable = len == BUFFER_BYTES || connection.hung_up;
                     let bytes = Received { buffer, len: len as u32 };
                     self.completions.push_back(Completion::Received { token, bytes });

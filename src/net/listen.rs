@@ -23,7 +23,8 @@ pub struct Options {
 /// Why a server cannot listen, in Redis's words.
 #[derive(Debug)]
 pub struct ListenError {
-    /// The address, as it was configured (without a leading `-`), and the port: `127.0.0.1:6379`; or the path.
+    /// The address, as it was configured (without a leading `-`), and the port: `127.0.0.1:6379`; or the
+    /// path.
     pub address: String,
     /// What the kernel or the resolver said.
     pub error: io::Error,
@@ -37,9 +38,10 @@ impl fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
-/// Listens on each of the addresses of a `bind` directive: `*` and `::*` stand for all IPv4 and all IPv6 interfaces; one that
-/// contains a colon is IPv6, any other an IPv4 address or a name; one with a leading `-` is left out if this machine
-/// does not have it. Several sockets come back if there are several addresses, none for an empty list.
+/// Listens on each of the addresses of a `bind` directive: `*` and `::*` stand for all IPv4 and all IPv6
+/// interfaces; one that contains a colon is IPv6, any other an IPv4 address or a name; one with a leading `-`
+/// is left out if this machine does not have it. Several sockets come back if there are several addresses,
+/// none for an empty list.
 ///
 /// With port 0 the kernel chooses, for each address apart.
 ///
@@ -59,8 +61,8 @@ pub fn tcp(addresses: &[impl AsRef<str>], port: u16, options: Options) -> Result
     Ok(sockets)
 }
 
-/// Listens on a path. A socket that a former server left there is removed, and nothing else is. `permissions` are those of the
-/// file (`0` leaves them to the umask).
+/// Listens on a path. A socket that a former server left there is removed, and nothing else is. `permissions`
+/// are those of the file (`0` leaves them to the umask).
 ///
 /// # Errors
 /// The kernel's, with the path.
@@ -69,11 +71,11 @@ pub fn unix(path: &Path, permissions: u32, options: Options) -> Result<OwnedFd, 
         .map_err(|error| ListenError { address: path.display().to_string(), error })
 }
 
-/// Sets what Redis sets on a client's socket: no delay of small packets, and probes after `keepalive_s` seconds of
-/// silence (`0`: none), so that a dead peer is noticed after about twice that time.
+/// Sets what Redis sets on a client's socket: no delay of small packets, and probes after `keepalive_s`
+/// seconds of silence (`0`: none), so that a dead peer is noticed after about twice that time.
 ///
-/// Linux hands these options from a listening socket down to those that it accepts: configuring the listeners costs
-/// no system call per connection. A Unix socket has neither option; there it does nothing.
+/// Linux hands these options from a listening socket down to those that it accepts: configuring the listeners
+/// costs no system call per connection. A Unix socket has neither option; there it does nothing.
 ///
 /// # Errors
 /// The kernel's.

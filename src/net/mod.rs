@@ -1,8 +1,10 @@
-//! The socket loop of one thread: what is queued goes out with a turn, what happened comes back as completions.
+//! The socket loop of one thread: what is queued goes out with a turn, what happened comes back as
+//! completions.
 //!
-//! Two drivers fill one interface: [`uring`] (one `io_uring_enter` a turn) and [`epoll`], for machines that refuse
-//! io_uring. A thread owns one [`Driver`] and repeats: [`Driver::turn`], then [`Driver::next`] until it is dry, and
-//! meanwhile queues sends, which leave with the next turn. Connections are named by the caller's [`Token`]s.
+//! Two drivers fill one interface: [`uring`] (one `io_uring_enter` a turn) and [`epoll`], for machines that
+//! refuse io_uring. A thread owns one [`Driver`] and repeats: [`Driver::turn`], then [`Driver::next`] until
+//! it is dry, and meanwhile queues sends, which leave with the next turn. Connections are named by the
+//! caller's [`Token`]s.
 //!
 //! ```text
 //!   send, add, remove, recycle … ──→ turn(timeout) ──→ next() → Accepted | Received | Ended | Sent | Woken
@@ -48,8 +50,8 @@ pub struct Token {
 /// What happened during a turn.
 #[derive(Debug)]
 pub enum Completion {
-    /// A connection, or why there was none (`EMFILE`, `ECONNABORTED` …; accepting goes on by itself, after a short
-    /// rest where trying again at once would fail again). The socket is blocking and close-on-exec.
+    /// A connection, or why there was none (`EMFILE`, `ECONNABORTED` …; accepting goes on by itself, after a
+    /// short rest where trying again at once would fail again). The socket is blocking and close-on-exec.
     Accepted {
         /// The number given to [`Driver::listen`].
         listener: usize,
@@ -179,21 +181,21 @@ impl Driver {
         drivers!(self, driver => driver.add(token, fd));
     }
 
-    /// Queues a buffer, which leaves with the next turn; [`Completion::Sent`] brings it back and ends that turn.
-    /// At most one is in flight per connection. For a token that is not there the buffer is dropped.
+    /// Queues a buffer, which leaves with the next turn; [`Completion::Sent`] brings it back and ends that
+    /// turn. At most one is in flight per connection. For a token that is not there the buffer is dropped.
     pub fn send(&mut self, token: Token, buffer: Vec<u8>) {
         drivers!(self, driver => driver.send(token, buffer, Notice::Prompt));
     }
 
-    /// Like [`Driver::send`], but a success alone does not end a turn's wait: its [`Completion::Sent`] comes with the
-    /// next thing that does, and before any [`Completion::Received`] of that turn. Cheaper by a system call in an
-    /// otherwise idle turn; right when nothing else waits to be sent to this connection.
+    /// Like [`Driver::send`], but a success alone does not end a turn's wait: its [`Completion::Sent`] comes
+    /// with the next thing that does, and before any [`Completion::Received`] of that turn. Cheaper by a
+    /// system call in an otherwise idle turn; right when nothing else waits to be sent to this connection.
     pub fn send_quietly(&mut self, token: Token, buffer: Vec<u8>) {
         drivers!(self, driver => driver.send(token, buffer, Notice::Quiet));
     }
 
-    /// Stops receiving (back-pressure). What had been received before may still come out. A peer that leaves is
-    /// noticed only after [`Driver::resume`], or by a send that fails.
+    /// Stops receiving (back-pressure). What had been received before may still come out. A peer that leaves
+    /// is noticed only after [`Driver::resume`], or by a send that fails.
     pub fn pause(&mut self, token: Token) {
         drivers!(self, driver => driver.pause(token));
     }
@@ -219,12 +221,13 @@ impl Driver {
         drivers!(self, driver => driver.wake(peer));
     }
 
-    /// Does what is queued and waits for a completion, a wake, or the timeout (`None`: for ever; zero: only looks).
-    /// Returns at once while completions of an earlier turn have not been taken.
+    /// Does what is queued and waits for a completion, a wake, or the timeout (`None`: for ever; zero: only
+    /// looks). Returns at once while completions of an earlier turn have not been taken.
     ///
     /// # Errors
     /// Only those that leave the driver useless; an interrupted or expired wait is no error.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = timeout.map(|timeout| timeout.min(TIMEOUT_MAX));
         drivers!(self, driver => driver.turn(timeout))
     }
 
@@ -293,6 +296,9 @@ impl Tag {
         }
     }
 }
+
+/// What kernels take as a time in any case; longer is as good as for ever.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long accepting rests after an error that would come again at once (no more descriptors, no memory).
 const ACCEPT_REST: Duration = Duration::from_millis(100);

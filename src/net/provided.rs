@@ -14,8 +14,8 @@ const WINDOW_MIN: u16 = 64;
 
 /// A pool of buffers of which a window lies with the kernel.
 ///
-/// The kernel uses what it has in a circle; a window no larger than the load needs keeps the circle in the cache. The
-/// window doubles when the kernel runs dry.
+/// The kernel uses what it has in a circle; a window no larger than the load needs keeps the circle in the
+/// cache. The window doubles when the kernel runs dry.
 pub(super) struct Provided {
     buffers: Buffers,
     ring: Mapping,
@@ -84,7 +84,8 @@ impl Provided {
         let place = usize::from(self.tail & (BUFFER_COUNT - 1));
         // SAFETY: the ring has `BUFFER_COUNT` places, a power of two.
         let entry = unsafe { self.ring.start().as_ptr().cast::<BufRingEntry>().add(place) };
-        // SAFETY: zeroed memory is a valid entry, and the kernel does not read this one before it is published.
+        // SAFETY: zeroed memory is a valid entry, and the kernel does not read this one before it is
+        // published.
         let entry = unsafe { &mut *entry };
         entry.set_addr(self.buffers.address(buffer) as u64);
         entry.set_len(BUFFER_BYTES as u32);

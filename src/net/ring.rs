@@ -10,10 +10,19 @@ use io_uring::{Builder, EnterFlags, IoUring, cqueue, squeue};
 
 use super::buffers::Mapping;
 
-/// Operations that can be queued before they are handed over early.
-const SUBMISSIONS: u32 = 1024;
-/// Results that can wait; more are kept by the kernel, at a price.
-const COMPLETIONS: u32 = 8192;
+/// The lengths of a ring's queues.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// Operations that can be queued before they are handed over early.
+    pub(super) submissions: u32,
+    /// Results that can wait; more are kept by the kernel, at a price.
+    pub(super) completions: u32,
+}
+
+impl Sizes {
+    /// Room for a turn of some thousand connections.
+    pub(super) const ROOMY: Sizes = Sizes { submissions: 1024, completions: 8192 };
+}
 
 /// A ring for one thread, whose completions arrive only while that thread enters it (`DEFER_TASKRUN`).
 ///
@@ -26,10 +35,12 @@ pub(super) struct Ring {
 
 impl Ring {
     /// Sets a ring up.
-    pub(super) fn new() -> io::Result<Ring> {
+    pub(super) fn new(sizes: Sizes) -> io::Result<Ring> {
         // Without the array that maps entries to entries, where the kernel knows how (Linux 6.6).
-        let ring = match builder().setup_no_sqarray().build(SUBMISSIONS) {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => builder().build(SUBMISSIONS)?,
+        let ring = match builder(sizes).setup_no_sqarray().build(sizes.submissions) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                builder(sizes).build(sizes.submissions)?
+            }
             outcome => outcome?,
         };
         let mut enter_flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
@@ -106,8 +117,8 @@ impl Ring {
         self.ring.completion()
     }
 
-    /// Hands over all that is queued and cancels all that is in flight. After `Ok`, the kernel uses nothing any more
-    /// of what entries point to.
+    /// Hands over all that is queued and cancels all that is in flight. After `Ok`, the kernel uses nothing
+    /// any more of what entries point to.
     pub(super) fn stop(&mut self) -> io::Result<()> {
         self.enter(false, None)?;
         let patience = Timespec::new().sec(1);
@@ -120,7 +131,7 @@ impl Ring {
     }
 }
 
-fn builder() -> Builder {
+fn builder(sizes: Sizes) -> Builder {
     let mut builder = IoUring::builder();
     builder
         .setup_r_disabled()
@@ -128,7 +139,7 @@ fn builder() -> Builder {
         .setup_defer_taskrun()
         .setup_submit_all()
         .setup_clamp()
-        .setup_cqsize(COMPLETIONS);
+        .setup_cqsize(sizes.completions);
     builder
 }
 

@@ -1,34 +1,33 @@
 //! The driver over io_uring: one enter a turn, receives and accepts that stay armed.
 //!
-//! A turn hands over all queued operations and waits, in one system call; results become completions as the caller
-//! takes them. Receiving is one multishot operation per connection into a shared pool of buffers ([`Provided`]); it is armed
-//! again when the kernel ends it. What operations point to lives here until their result has come: buffers of
-//! connections that were removed meanwhile move to `orphans`.
-//!
-//! A quiet send asks for no result unless it fails. Since it may not wait for room either (`MSG_DONTWAIT`), it has happened
-//! when the enter returns that submitted it, so silence is success. One that did not fit goes on as an ordinary one.
-#![expect(unsafe_code, reason = "operations point to buffers, and results carry descriptors")]
+//! A turn hands over all queued operations and waits, in one system call; results become completions as the
+//! caller takes them. Receiving is one multishot operation per connection into a shared pool of buffers; it
+//! is armed again when the kernel ends it. What operations point to lives here until their result has come:
+//! buffers of connections that were removed meanwhile move to `orphans`.
+#![expect(unsafe_code, reason = "queued operations refer to memory and descriptors")]
+
+mod accept;
+mod receive;
+mod send;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::ptr;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use io_uring::squeue::Flags;
 use io_uring::types::{CancelBuilder, Fd};
 use io_uring::{cqueue, opcode, squeue};
 use socket2::SockRef;
 
+use self::accept::Listener;
 use super::connections::Connections;
 use super::provided::Provided;
-use super::ring::Ring;
-use super::{
-    ACCEPT_REST, Completion, Notice, Received, Sending, Tag, Token, Waker, concerns_one_connection, shorter,
-};
+use super::ring::{Ring, Sizes};
+use super::{Completion, Notice, Received, Sending, Tag, Token, Waker, shorter};
 
 const RECEIVE: u8 = 1;
 const SEND: u8 = 2;
@@ -43,14 +42,6 @@ const CANCEL_RECEIVE: u8 = 8;
 const CANCEL_ACCEPT: u8 = 9;
 /// Nobody minds how it ends.
 const FORGOTTEN: u8 = 10;
-
-/// Bytes that one send operation takes at most.
-const SEND_BYTES_MAX: usize = 1 << 30;
-
-/// `IORING_RECVSEND_POLL_FIRST`: do not try, the socket is likely to be empty.
-const POLL_FIRST: u16 = 1;
-/// `IORING_RECV_MULTISHOT`
-const MULTISHOT: u16 = 2;
 
 /// A socket loop over io_uring.
 pub struct Uring {
@@ -85,15 +76,6 @@ enum Armed {
     Cancelling,
 }
 
-struct Listener {
-    fd: OwnedFd,
-    generation: u32,
-    armed: Armed,
-    paused: bool,
-    /// Set while accepting rests after an error.
-    rests_until: Option<Instant>,
-}
-
 struct Connection {
     fd: OwnedFd,
     armed: Armed,
@@ -125,7 +107,12 @@ impl Uring {
     /// # Errors
     /// The kernel's: most likely it has no io_uring, too old a one, or forbids it.
     pub fn new() -> io::Result<Uring> {
-        let ring = Ring::new()?;
+        Uring::with_queues(Sizes::ROOMY)
+    }
+
+    /// Makes the driver with queues of other lengths; short ones show what happens when they are full.
+    pub(super) fn with_queues(sizes: Sizes) -> io::Result<Uring> {
+        let ring = Ring::new(sizes)?;
         let provided = Provided::new(&ring)?;
         let waker = Waker::new(Some(ring.try_clone_fd()?))?;
         let mut uring = Uring {
@@ -146,84 +133,6 @@ impl Uring {
         };
         uring.watch_event();
         Ok(uring)
-    }
-
-    pub(super) fn listen(&mut self, listener: usize, fd: OwnedFd) {
-        if listener >= self.listeners.len() {
-            self.listeners.resize_with(listener + 1, || None);
-        }
-        assert!(self.listeners[listener].is_none(), "a listener's number is in use");
-        make_blocking(&fd);
-        self.listener_generation += 1;
-        let generation = self.listener_generation;
-        self.listeners[listener] =
-            Some(Listener { fd, generation, armed: Armed::No, paused: false, rests_until: None });
-        self.arm_accept(listener);
-    }
-
-    pub(super) fn stop_listening(&mut self, listener: usize) {
-        if let Some(it) = self.listeners.get_mut(listener).and_then(Option::take) {
-            self.close(it.fd);
-        }
-    }
-
-    pub(super) fn pause_accepting(&mut self, listener: usize) {
-        let Some(Some(it)) = self.listeners.get_mut(listener) else { return };
-        it.paused = true;
-        if it.armed == Armed::Yes {
-            it.armed = Armed::Cancelling;
-            let token = Token { index: listener as u32, generation: it.generation };
-            self.cancel(Tag::new(ACCEPT, token), Tag::new(CANCEL_ACCEPT, token));
-        }
-    }
-
-    pub(super) fn resume_accepting(&mut self, listener: usize) {
-        if let Some(Some(it)) = self.listeners.get_mut(listener) {
-            it.paused = false;
-            self.arm_accept(listener);
-        }
-    }
-
-    pub(super) fn add(&mut self, token: Token, fd: OwnedFd) {
-        make_blocking(&fd);
-        let connection = Connection {
-            fd,
-            armed: Armed::No,
-            paused: false,
-            starved: false,
-            ended: false,
-            sending: None,
-            quiet_result: None,
-        };
-        self.connections.insert(token, connection);
-        self.arm_receive(token, POLL_FIRST);
-    }
-
-    pub(super) fn send(&mut self, token: Token, buffer: Vec<u8>, notice: Notice) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        assert!(connection.sending.is_none(), "one send at a time");
-        let notice = if buffer.len() > SEND_BYTES_MAX { Notice::Prompt } else { notice };
-        connection.sending = Some(Sending { buffer, written: 0, notice });
-        if notice == Notice::Quiet {
-            self.quiet.push(token);
-        }
-        self.push_send(token);
-    }
-
-    pub(super) fn pause(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        connection.paused = true;
-        if connection.armed == Armed::Yes {
-            connection.armed = Armed::Cancelling;
-            self.cancel(Tag::new(RECEIVE, token), Tag::new(CANCEL_RECEIVE, token));
-        }
-    }
-
-    pub(super) fn resume(&mut self, token: Token) {
-        if let Some(connection) = self.connections.get_mut(token) {
-            connection.paused = false;
-            self.arm_receive(token, 0);
-        }
     }
 
     pub(super) fn remove(&mut self, token: Token) {
@@ -329,6 +238,7 @@ impl Uring {
             let tag = Tag::unpack(result.user_data());
             match tag.kind {
                 WAKE => self.woken = true,
+                WATCH_EVENT if cqueue::more(result.flags()) => self.woken = true,
                 QUIET_SEND => {
                     if let Some((_, connection)) = self.connections.by_tag(tag) {
                         connection.quiet_result = Some(result.result());
@@ -347,9 +257,8 @@ impl Uring {
             SEND => self.sent(tag, result.result()),
             ACCEPT => self.accepted(tag, result),
             WATCH_EVENT => {
-                if !cqueue::more(result.flags()) {
-                    self.watch_event();
-                }
+                // The kernel has ended the watch.
+                self.watch_event();
                 Some(Completion::Woken)
             }
             MESSAGE => {
@@ -368,7 +277,8 @@ impl Uring {
         }
     }
 
-    /// Cancels a multishot operation, whose last result says that it is over. The cancellation's own result comes only if it fails.
+    /// Cancels a multishot operation, whose last result says that it is over. The cancellation's own result
+    /// comes only if it fails.
     fn cancel(&mut self, operation: Tag, tag: Tag) {
         let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(operation.pack())).build();
         // SAFETY: points to nothing.
@@ -394,239 +304,6 @@ impl Uring {
         // SAFETY: points to nothing.
         unsafe { self.push(entry, Tag { kind: WATCH_EVENT, generation: 0, index: 0 }) };
     }
-
-    // Receiving
-
-    /// Arms the receive, unless there is a reason not to. While a cancelled one is in flight, its end arms the next.
-    fn arm_receive(&mut self, token: Token, how: u16) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        if connection.armed != Armed::No || connection.paused || connection.starved || connection.ended {
-            return;
-        }
-        connection.armed = Armed::Yes;
-        let entry = opcode::Recv::new(Fd(connection.fd.as_raw_fd()), ptr::null_mut(), 0)
-            .ioprio(MULTISHOT | how)
-            .buf_group(0)
-            .build()
-            .flags(Flags::BUFFER_SELECT);
-        // SAFETY: the buffers are those of `provided`, which outlives the ring's work.
-        unsafe { self.push(entry, Tag::new(RECEIVE, token)) };
-    }
-
-    fn received(&mut self, tag: Tag, result: &cqueue::Entry) -> Option<Completion> {
-        let buffer = cqueue::buffer_select(result.flags());
-        if buffer.is_some() {
-            self.provided.taken();
-        }
-        let goes_on = cqueue::more(result.flags());
-        let Some((token, connection)) = self.connections.by_tag(tag) else {
-            self.received_by_nobody(tag, buffer, goes_on);
-            return None;
-        };
-        if !goes_on {
-            connection.armed = Armed::No;
-        }
-        let outcome = result.result();
-        if let (Some(buffer), 1..) = (buffer, outcome) {
-            self.arm_receive(token, 0);
-            return Some(Completion::Received { token, bytes: Received { buffer, len: outcome as u32 } });
-        }
-        if let Some(buffer) = buffer {
-            self.provided.recycle(buffer);
-        }
-        self.receive_ended(token, -outcome)
-    }
-
-    /// Handles the end of a multishot receive that brings no bytes.
-    fn receive_ended(&mut self, token: Token, errno: i32) -> Option<Completion> {
-        let connection = self.connections.get_mut(token)?;
-        match errno {
-            libc::ENOBUFS => {
-                connection.starved = true;
-                self.starved.push_back(token);
-                self.provided.widen();
-                None
-            }
-            libc::ECANCELED | libc::EINTR | libc::EAGAIN => {
-                self.arm_receive(token, 0);
-                None
-            }
-            _ => {
-                connection.ended = true;
-                let error = (errno != 0).then(|| io::Error::from_raw_os_error(errno));
-                Some(Completion::Ended { token, error })
-            }
-        }
-    }
-
-    /// Handles what came for a connection that is gone.
-    fn received_by_nobody(&mut self, tag: Tag, buffer: Option<u16>, goes_on: bool) {
-        if let Some(buffer) = buffer {
-            self.provided.recycle(buffer);
-        }
-        if goes_on {
-            // Closing has cancelled it; should it have slipped through, it must not keep the socket open.
-            self.cancel(tag, Tag { kind: FORGOTTEN, generation: 0, index: 0 });
-        }
-    }
-
-    fn receive_not_cancelled(&mut self, tag: Tag, outcome: i32) {
-        let Some((token, connection)) = self.connections.by_tag(tag) else { return };
-        // Not found means that it has ended by itself, and its last result says so.
-        if -outcome == libc::EALREADY && connection.armed == Armed::Cancelling {
-            self.cancel(Tag::new(RECEIVE, token), Tag::new(CANCEL_RECEIVE, token));
-        }
-    }
-
-    /// Arms receives that ended for want of buffers: as many as there are buffers, in the order in which they ended.
-    fn feed_starved(&mut self) {
-        if self.starved.is_empty() {
-            return;
-        }
-        self.provided.replenish();
-        for _ in 0..self.provided.with_kernel() {
-            let Some(token) = self.starved.pop_front() else { return };
-            if let Some(connection) = self.connections.get_mut(token) {
-                connection.starved = false;
-                self.arm_receive(token, 0);
-            }
-        }
-    }
-
-    // Sending
-
-    /// Queues what is left of the connection's buffer.
-    fn push_send(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        let Some(sending) = &connection.sending else { return };
-        let rest = &sending.buffer[sending.written..];
-        let len = rest.len().min(SEND_BYTES_MAX) as u32;
-        let send = opcode::Send::new(Fd(connection.fd.as_raw_fd()), rest.as_ptr(), len);
-        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
-        let (entry, kind) = match sending.notice {
-            Notice::Prompt => (send.flags(flags).build(), SEND),
-            Notice::Quiet => {
-                (send.flags(flags | libc::MSG_DONTWAIT).build().flags(Flags::SKIP_SUCCESS), QUIET_SEND)
-            }
-        };
-        // SAFETY: the buffer stays in the connection, and after that in `orphans` or `spent`, until the result is known.
-        unsafe { self.push(entry, Tag::new(kind, token)) };
-    }
-
-    /// Handles the result of a send: goes on, or brings the buffer back.
-    fn sent(&mut self, tag: Tag, outcome: i32) -> Option<Completion> {
-        let Some((token, connection)) = self.connections.by_tag(tag) else {
-            self.orphans.remove(&tag.pack());
-            return None;
-        };
-        let sending = connection.sending.as_mut()?;
-        sending.written += usize::try_from(outcome).unwrap_or(0);
-        let left = sending.buffer.len() - sending.written;
-        let result = match -outcome {
-            _ if left == 0 && outcome >= 0 => Ok(()),
-            0 => Err(io::ErrorKind::WriteZero.into()),
-            ..0 | libc::EAGAIN | libc::EINTR => {
-                sending.notice = Notice::Prompt;
-                self.push_send(token);
-                return None;
-            }
-            errno => Err(io::Error::from_raw_os_error(errno)),
-        };
-        let sending = connection.sending.take()?;
-        Some(Completion::Sent { token, buffer: sending.buffer, result })
-    }
-
-    /// Completes the quiet sends of this turn: those without a result have succeeded.
-    fn conclude_quiet(&mut self) {
-        self.spent.clear();
-        let mut quiet = std::mem::take(&mut self.quiet);
-        for token in quiet.drain(..) {
-            let Some(connection) = self.connections.get_mut(token) else { continue };
-            let completion = match connection.quiet_result.take() {
-                Some(outcome) => self.sent(Tag::new(QUIET_SEND, token), outcome),
-                None => connection.sending.take().map(|sending| Completion::Sent {
-                    token,
-                    buffer: sending.buffer,
-                    result: Ok(()),
-                }),
-            };
-            self.early.extend(completion);
-        }
-        self.quiet = quiet;
-    }
-
-    // Accepting
-
-    fn arm_accept(&mut self, listener: usize) {
-        let Some(Some(it)) = self.listeners.get_mut(listener) else { return };
-        if it.armed != Armed::No || it.paused || it.rests_until.is_some() {
-            return;
-        }
-        it.armed = Armed::Yes;
-        let token = Token { index: listener as u32, generation: it.generation };
-        let entry = opcode::AcceptMulti::new(Fd(it.fd.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
-        // SAFETY: points to nothing.
-        unsafe { self.push(entry, Tag::new(ACCEPT, token)) };
-    }
-
-    /// The listener that an operation was about, if it is still there.
-    fn listener(&mut self, tag: Tag) -> Option<&mut Listener> {
-        let listener = self.listeners.get_mut(tag.index as usize)?.as_mut()?;
-        (Tag::new(tag.kind, Token { index: tag.index, generation: listener.generation }) == tag)
-            .then_some(listener)
-    }
-
-    fn accepted(&mut self, tag: Tag, result: &cqueue::Entry) -> Option<Completion> {
-        let outcome = result.result();
-        // SAFETY: a result of accept that is no error is a new descriptor, and nobody else's.
-        let accepted = (outcome >= 0).then(|| unsafe { OwnedFd::from_raw_fd(outcome) });
-        let it = self.listener(tag)?;
-        if !cqueue::more(result.flags()) {
-            it.armed = Armed::No;
-        }
-        let accepted = accepted.ok_or_else(|| io::Error::from_raw_os_error(-outcome));
-        let cancelled = -outcome == libc::ECANCELED;
-        if let Err(error) = &accepted
-            && !cancelled
-            && !concerns_one_connection(error)
-        {
-            it.rests_until = Some(Instant::now() + ACCEPT_REST);
-        }
-        let listener = tag.index as usize;
-        self.arm_accept(listener);
-        (!cancelled).then_some(Completion::Accepted { listener, result: accepted })
-    }
-
-    fn accept_not_cancelled(&mut self, tag: Tag, outcome: i32) {
-        let again = Tag { kind: ACCEPT, ..tag };
-        if let Some(it) = self.listener(tag)
-            && -outcome == libc::EALREADY
-            && it.armed == Armed::Cancelling
-        {
-            self.cancel(again, tag);
-        }
-    }
-
-    /// Takes up listeners whose rest is over; how long the others still rest.
-    fn wake_listeners(&mut self) -> Option<Duration> {
-        if self.listeners.iter().flatten().all(|it| it.rests_until.is_none()) {
-            return None;
-        }
-        let now = Instant::now();
-        let mut rest = None;
-        for listener in 0..self.listeners.len() {
-            let Some(Some(it)) = self.listeners.get_mut(listener) else { continue };
-            match it.rests_until {
-                Some(until) if until > now => rest = shorter(rest, Some(until - now)),
-                Some(_) => {
-                    it.rests_until = None;
-                    self.arm_accept(listener);
-                }
-                None => {}
-            }
-        }
-        rest
-    }
 }
 
 impl Drop for Uring {
@@ -646,7 +323,8 @@ impl Drop for Uring {
     }
 }
 
-/// Sees whether a byte comes through: whether the ring can be entered, its buffers are used, and the receive stays armed.
+/// Sees whether a byte comes through: whether the ring can be entered, its buffers are used, and the receive
+/// stays armed.
 fn probe() -> io::Result<()> {
     let mut uring = Uring::new()?;
     let (ours, mut peer) = UnixStream::pair()?;

@@ -12,7 +12,8 @@ pub struct Waker {
     door: Arc<Door>,
 }
 
-/// An eventfd that the driver watches for edges, so nobody ever reads it; and the driver's ring, if it has one.
+/// An eventfd that the driver watches for edges, so nobody ever reads it; and the driver's ring, if it has
+/// one.
 #[derive(Debug)]
 struct Door {
     event: File,
