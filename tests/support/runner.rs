@@ -1,0 +1,289 @@
+//! Runs a script against a target and tells, so that it is a pleasure to read, what went otherwise.
+
+use super::pattern::{self, Pattern};
+use super::resp::Reply;
+use super::script::{Action, Names, Script, Step, expand};
+use super::{ConnectionId, Kind, Outcome, Target, quote, render};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+/// How long a reply may take. Generous: test machines are busy.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it must be quiet to count as silence.
+const SILENCE: Duration = Duration::from_millis(40);
+/// How long raw bytes may take to be answered when nobody knows yet how many replies will come.
+const EXPLORING: Duration = Duration::from_millis(300);
+
+/// The arguments of a request.
+type Args = Vec<Vec<u8>>;
+
+/// What to do with a reply that is not the expected one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Check,
+    /// Let the references write it into the script.
+    Update,
+}
+
+/// What came of a run.
+#[derive(Default)]
+pub(crate) struct Report {
+    pub(crate) failures: Vec<Failure>,
+    /// Expectations to replace, in the order of the file.
+    pub(crate) rewrites: Vec<(Range<usize>, Vec<String>)>,
+    /// Requests that were made.
+    pub(crate) requests: usize,
+}
+
+/// A reply that was not as expected.
+pub(crate) struct Failure {
+    /// `file:line`
+    pub(crate) place: String,
+    /// The request as the script has it, or what else happened there.
+    pub(crate) request: String,
+    pub(crate) expected: Vec<String>,
+    pub(crate) got: Vec<String>,
+}
+
+/// Runs all steps that are meant for the target; `types` are the types of value it has besides strings.
+pub(crate) fn run(script: &Script, target: &mut dyn Target, types: &[&str], mode: Mode) -> Report {
+    target.reset();
+    let mut run = Run {
+        script,
+        target,
+        mode,
+        connections: BTreeMap::new(),
+        names: Names::new(),
+        report: Report::default(),
+    };
+    for step in &script.steps {
+        if step.terms.include(run.target.kind(), types) && !run.step(step) {
+            break;
+        }
+    }
+    run.expect_quiet();
+    run.report
+}
+
+struct Run<'a> {
+    script: &'a Script,
+    target: &'a mut dyn Target,
+    mode: Mode,
+    connections: BTreeMap<String, ConnectionId>,
+    names: Names,
+    report: Report,
+}
+
+impl Run<'_> {
+    /// Does one step; false if the rest of the script makes no sense after it.
+    fn step(&mut self, step: &Step) -> bool {
+        match &step.action {
+            Action::Sleep(time) => self.target.sleep(*time),
+            Action::Close { connection } => {
+                if let Some(id) = self.connections.remove(connection) {
+                    self.target.close(id);
+                }
+            }
+            Action::Protocol { connection, version } => self.speak(connection, version),
+            Action::Request { connection, text, expected } => {
+                return self.exchange(step, connection, Some(text), expected.clone());
+            }
+            Action::Receive { connection, expected } => {
+                return self.exchange(step, connection, None, expected.clone());
+            }
+        }
+        true
+    }
+
+    fn exchange(&mut self, step: &Step, connection: &str, text: Option<&str>, range: Range<usize>) -> bool {
+        self.report.requests += 1;
+        let written = &self.script.lines[range.clone()];
+        let (patterns, args) = match self.read(written, text) {
+            Ok(read) => read,
+            Err(why) => {
+                self.fail(step.line, written, vec![format!("(cannot run) {why}")]);
+                return true;
+            }
+        };
+        let id = self.connection(connection);
+        let got = self.gather(id, step, args.as_deref(), &patterns);
+        self.remember(step, &got);
+        if !patterns.is_empty() && fits(&patterns, &got, step.terms.unordered) {
+            return true;
+        }
+        let writable = step.terms.written_by(self.target.kind()) && !patterns.iter().any(Pattern::has_holes);
+        if self.mode == Mode::Update && writable {
+            self.report.rewrites.push((range, render::outcomes(&got)));
+            return true;
+        }
+        self.fail(step.line, written, render::outcomes(&got));
+        patterns.contains(&Pattern::Closed) || matches!(got.last(), Some(Outcome::Reply(_)))
+    }
+
+    /// Puts in the names, takes the request and its expectation apart.
+    fn read(
+        &mut self,
+        written: &[String],
+        text: Option<&str>,
+    ) -> Result<(Vec<Pattern>, Option<Args>), String> {
+        let now_ms = self.target.now_ms();
+        self.names.insert("now_ms".into(), now_ms.to_string());
+        self.names.insert("now_s".into(), (now_ms / 1000).to_string());
+        let lines: Vec<String> =
+            written.iter().map(|line| expand(line, &self.names)).collect::<Result<_, _>>()?;
+        let args = text.map(|text| quote::split(&expand(text, &self.names)?)).transpose()?;
+        Ok((pattern::parse(&lines)?, args))
+    }
+
+    /// Makes the request and collects as many outcomes as are expected; of raw bytes all that come.
+    fn gather(
+        &mut self,
+        id: ConnectionId,
+        step: &Step,
+        args: Option<&[Vec<u8>]>,
+        wanted: &[Pattern],
+    ) -> Vec<Outcome> {
+        let raw = step.terms.raw && args.is_some();
+        let patience = |pattern: Option<&Pattern>| match pattern {
+            Some(Pattern::Silence) => SILENCE,
+            None if raw => EXPLORING,
+            _ => PATIENCE,
+        };
+        let first = match args {
+            Some(args) if raw => {
+                self.target.send_raw(id, &args.concat());
+                self.target.receive(id, patience(wanted.first()))
+            }
+            Some(args) => self.target.request(id, args, patience(wanted.first())),
+            None => self.target.receive(id, patience(wanted.first())),
+        };
+        let mut got = vec![first];
+        while is_alive(&got) && got.len() < wanted.len() {
+            got.push(self.target.receive(id, patience(wanted.get(got.len()))));
+        }
+        if raw {
+            self.gather_rest(id, &mut got);
+        }
+        got
+    }
+
+    fn gather_rest(&mut self, id: ConnectionId, got: &mut Vec<Outcome>) {
+        let patience = if self.mode == Mode::Update { EXPLORING } else { SILENCE / 4 };
+        while is_alive(got) {
+            match self.target.receive(id, patience) {
+                Outcome::Silence => return,
+                more => got.push(more),
+            }
+        }
+    }
+
+    fn remember(&mut self, step: &Step, got: &[Outcome]) {
+        let Some(name) = &step.terms.name else { return };
+        let value = match got.last() {
+            Some(Outcome::Reply(Reply::Int(value))) => value.to_string(),
+            Some(Outcome::Reply(Reply::Bulk(text) | Reply::Simple(text))) => {
+                String::from_utf8_lossy(text).into_owned()
+            }
+            _ => return,
+        };
+        self.names.insert(name.clone(), value);
+    }
+
+    fn connection(&mut self, name: &str) -> ConnectionId {
+        match self.connections.get(name) {
+            Some(id) => *id,
+            None => {
+                let id = self.target.connect();
+                self.connections.insert(name.to_owned(), id);
+                id
+            }
+        }
+    }
+
+    fn speak(&mut self, connection: &str, version: &str) {
+        let id = self.connection(connection);
+        let hello = [b"HELLO".to_vec(), version.as_bytes().to_vec()];
+        let _greeting = self.target.request(id, &hello, PATIENCE);
+    }
+
+    /// At the end nobody must have got anything unasked.
+    fn expect_quiet(&mut self) {
+        let line = self.script.lines.len();
+        for (name, id) in std::mem::take(&mut self.connections) {
+            let end = self.target.receive(id, Duration::ZERO);
+            if matches!(end, Outcome::Reply(_) | Outcome::Garbage(_)) {
+                let got = render::outcomes(&[end]);
+                let request = format!("(the end, connection \"{name}\")");
+                self.report.failures.push(Failure {
+                    place: self.place(line),
+                    request,
+                    expected: vec!["(silence)".into()],
+                    got,
+                });
+            }
+        }
+    }
+
+    fn fail(&mut self, line: usize, expected: &[String], got: Vec<String>) {
+        let request = self.script.lines[line - 1].clone();
+        let expected = if expected.is_empty() {
+            vec!["(nothing written yet: run with UPDATE=1)".into()]
+        } else {
+            expected.to_vec()
+        };
+        self.report.failures.push(Failure { place: self.place(line), request, expected, got });
+    }
+
+    fn place(&self, line: usize) -> String {
+        format!("{}:{line}", self.script.path.display())
+    }
+}
+
+fn fits(patterns: &[Pattern], got: &[Outcome], unordered: bool) -> bool {
+    patterns.len() == got.len()
+        && patterns.iter().zip(got).all(|(pattern, outcome)| pattern.matches(outcome, unordered))
+}
+
+fn is_alive(got: &[Outcome]) -> bool {
+    matches!(got.last(), Some(Outcome::Reply(_)))
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{}", self.place)?;
+        writeln!(out, "    {}", self.request)?;
+        let same =
+            self.expected.iter().zip(&self.got).take_while(|(old, new)| old.trim() == new.trim()).count();
+        block(out, "expected", &self.expected, same)?;
+        block(out, "got", &self.got, same)
+    }
+}
+
+/// Lines under a title, with an arrow at the first that differs.
+fn block(out: &mut fmt::Formatter<'_>, title: &str, lines: &[String], same: usize) -> fmt::Result {
+    writeln!(out, "  {title}")?;
+    for (index, line) in lines.iter().enumerate() {
+        let mark = if index == same && lines.len() > 1 { "→" } else { " " };
+        writeln!(out, "  {mark} {line}")?;
+    }
+    Ok(())
+}
+
+/// All failures of one kind of target, or nothing.
+pub(crate) fn tell(kind: Kind, title: &str, failures: &[Failure]) -> Result<(), String> {
+    const SHOWN_MAX: usize = 40;
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let mut text =
+        format!("{} replies of {title} ({kind:?}) are not as the scripts say:\n\n", failures.len());
+    for failure in failures.iter().take(SHOWN_MAX) {
+        text.push_str(&format!("{failure}\n"));
+    }
+    if failures.len() > SHOWN_MAX {
+        text.push_str(&format!("… and {} more\n", failures.len() - SHOWN_MAX));
+    }
+    Err(text)
+}
