@@ -13,6 +13,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it must be quiet to count as silence.
 const SILENCE: Duration = Duration::from_millis(40);
+/// A scan that has not ended after so many requests never will.
+const SCAN_TURNS_MAX: usize = 100_000;
 /// How long raw bytes may take to be answered when nobody knows yet how many replies will come.
 const EXPLORING: Duration = Duration::from_millis(300);
 
@@ -156,6 +158,7 @@ impl Run<'_> {
                 self.target.send_raw(id, &args.concat());
                 self.target.receive(id, patience(wanted.first()))
             }
+            Some(args) if step.terms.scan => self.scan(id, args.to_vec()),
             Some(args) => self.target.request(id, args, patience(wanted.first())),
             None => self.target.receive(id, patience(wanted.first())),
         };
@@ -177,6 +180,27 @@ impl Run<'_> {
                 more => got.push(more),
             }
         }
+    }
+
+    /// Follows a SCAN from cursor to cursor; the first reply that is none ends it.
+    fn scan(&mut self, id: ConnectionId, mut args: Vec<Vec<u8>>) -> Outcome {
+        let cursor_at = if args[0].eq_ignore_ascii_case(b"SCAN") { 1 } else { 2 };
+        let mut elements: Vec<Vec<u8>> = Vec::new();
+        for _turn in 0..SCAN_TURNS_MAX {
+            let outcome = self.target.request(id, &args, PATIENCE);
+            let Outcome::Reply(Reply::Array(parts)) = &outcome else { return outcome };
+            let [Reply::Bulk(cursor), Reply::Array(found)] = &parts[..] else { return outcome };
+            elements.extend(
+                found.iter().filter_map(|it| if let Reply::Bulk(it) = it { Some(it.clone()) } else { None }),
+            );
+            if cursor == b"0" {
+                elements.sort();
+                elements.dedup();
+                return Outcome::Reply(Reply::Array(elements.into_iter().map(Reply::Bulk).collect()));
+            }
+            args[cursor_at].clone_from(cursor);
+        }
+        Outcome::Silence
     }
 
     fn remember(&mut self, step: &Step, got: &[Outcome]) {

@@ -19,6 +19,7 @@
 //! * `!server-only`: about connections or the server; the bare engine does not run it.
 //! * `!needs list`: runs where that type of value exists.
 //! * `!unordered`: elements of arrays, sets and maps may come in any order.
+//! * `!scan`: repeats the SCAN, HSCAN, … from cursor to cursor; all elements, sorted, each once, are expected.
 //! * `!raw`: the arguments are sent as they are, one after the other; all that comes back is expected.
 //! * `!let id`: names the reply; `${id}`, `${id+1}`, `${now_ms-5}`, `${now_s}` stand for values on all lines below.
 //! * `!sleep-ms 20`, `!resp 3 [connection]`, `!close [connection]`: steps of their own.
@@ -78,6 +79,7 @@ pub(crate) struct Terms {
     pub(crate) needs: Vec<String>,
     pub(crate) unordered: bool,
     pub(crate) raw: bool,
+    pub(crate) scan: bool,
     /// The name its reply gets.
     pub(crate) name: Option<String>,
 }
@@ -182,6 +184,7 @@ impl Reader {
             "needs" if !argument.is_empty() => terms.needs.push(argument.to_owned()),
             "unordered" => terms.unordered = true,
             "raw" => terms.raw = true,
+            "scan" => terms.scan = true,
             "let" if !argument.is_empty() => terms.name = Some(argument.to_owned()),
             _ => {
                 let action = step(name, argument).ok_or_else(|| format!("unknown directive !{text}"))?;
