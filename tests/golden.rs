@@ -78,7 +78,9 @@ fn confirm(kind: Kind, binary: &Path, flags: &[&str], types: &[&str]) {
     let server = Server::start(binary, &title, flags);
     let mut target = TcpTarget::new(kind, server.address);
     let (failures, requests) = run_all(&mut target, types);
-    runner::tell(kind, &title, &failures).unwrap_or_else(|story| panic!("\n{story}"));
+    if let Err(story) = runner::tell(kind, &title, &failures) {
+        panic!("\n{story}\nThe last it logged:\n{}\n", server.log());
+    }
     assert!(requests > 0, "no script had a request for {title}");
 }
 
@@ -90,6 +92,9 @@ fn run_all(target: &mut dyn Target, types: &[&str]) -> (Vec<Failure>, usize) {
         let report = runner::run(&script, target, types, Mode::Check);
         failures.extend(report.failures);
         requests += report.requests;
+        if report.is_target_broken {
+            break;
+        }
     }
     (failures, requests)
 }
@@ -201,7 +206,9 @@ mod harness {
         fn now_ms(&self) -> i64 {
             0
         }
-        fn reset(&mut self) {}
+        fn reset(&mut self) -> Result<(), Outcome> {
+            Ok(())
+        }
     }
 
     fn run(text: &str, wire: &[u8], mode: Mode) -> (Script, Report) {

@@ -49,7 +49,7 @@ pub(crate) type ConnectionId = usize;
 pub(crate) trait Target {
     fn kind(&self) -> Kind;
 
-    /// Opens a fresh connection: RESP2, database 0.
+    /// Opens a fresh connection: RESP2, database 0. One that cannot be opened counts as closed.
     fn connect(&mut self) -> ConnectionId;
 
     /// Closes a connection as a client that goes away.
@@ -70,6 +70,6 @@ pub(crate) trait Target {
     /// The target's wall clock, in milliseconds since the epoch.
     fn now_ms(&self) -> i64;
 
-    /// Forgets all connections and all data.
-    fn reset(&mut self);
+    /// Forgets all connections and all data; the reply to what was not obeyed otherwise.
+    fn reset(&mut self) -> Result<(), Outcome>;
 }

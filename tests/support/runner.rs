@@ -4,7 +4,7 @@ use super::pattern::{self, Pattern};
 use super::resp::Reply;
 use super::script::{Action, Names, Script, Step, expand};
 use super::{ConnectionId, Kind, Outcome, Target, quote, render};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) rewrites: Vec<(Range<usize>, Vec<String>)>,
     /// Requests that were made.
     pub(crate) requests: usize,
+    /// Whether the target could not even be emptied: no further script can run.
+    pub(crate) is_target_broken: bool,
 }
 
 /// A reply that was not as expected.
@@ -51,18 +53,23 @@ pub(crate) struct Failure {
 
 /// Runs all steps that are meant for the target; `types` are the types of value it has besides strings.
 pub(crate) fn run(script: &Script, target: &mut dyn Target, types: &[&str], mode: Mode) -> Report {
-    target.reset();
     let mut run = Run {
         script,
         target,
         mode,
         connections: BTreeMap::new(),
+        dead: BTreeSet::new(),
         names: Names::new(),
         report: Report::default(),
     };
+    if let Err(outcome) = run.target.reset() {
+        run.report.is_target_broken = true;
+        run.tell(1, "(FLUSHALL before the script)", &["+OK".to_owned()], render::outcomes(&[outcome]));
+        return run.report;
+    }
     for step in &script.steps {
-        if step.terms.include(run.target.kind(), types) && !run.step(step) {
-            break;
+        if step.terms.include(run.target.kind(), types) {
+            run.step(step);
         }
     }
     run.expect_quiet();
@@ -74,13 +81,14 @@ struct Run<'a> {
     target: &'a mut dyn Target,
     mode: Mode,
     connections: BTreeMap<String, ConnectionId>,
+    /// Connections that ended or fell silent unexpectedly: nothing more is asked there.
+    dead: BTreeSet<String>,
     names: Names,
     report: Report,
 }
 
 impl Run<'_> {
-    /// Does one step; false if the rest of the script makes no sense after it.
-    fn step(&mut self, step: &Step) -> bool {
+    fn step(&mut self, step: &Step) {
         match &step.action {
             Action::Sleep(time) => self.target.sleep(*time),
             Action::Close { connection } => {
@@ -90,38 +98,38 @@ impl Run<'_> {
             }
             Action::Protocol { connection, version } => self.speak(connection, version),
             Action::Request { connection, text, expected } => {
-                return self.exchange(step, connection, Some(text), expected.clone());
+                self.exchange(step, connection, Some(text), expected.clone());
             }
             Action::Receive { connection, expected } => {
-                return self.exchange(step, connection, None, expected.clone());
+                self.exchange(step, connection, None, expected.clone());
             }
         }
-        true
     }
 
-    fn exchange(&mut self, step: &Step, connection: &str, text: Option<&str>, range: Range<usize>) -> bool {
+    fn exchange(&mut self, step: &Step, connection: &str, text: Option<&str>, range: Range<usize>) {
+        if self.dead.contains(connection) {
+            return;
+        }
         self.report.requests += 1;
         let written = &self.script.lines[range.clone()];
         let (patterns, args) = match self.read(written, text) {
             Ok(read) => read,
-            Err(why) => {
-                self.fail(step.line, written, vec![format!("(cannot run) {why}")]);
-                return true;
-            }
+            Err(why) => return self.fail(step.line, written, vec![format!("(cannot run) {why}")]),
         };
         let id = self.connection(connection);
         let got = self.gather(id, step, args.as_deref(), &patterns);
         self.remember(step, &got);
         if !patterns.is_empty() && fits(&patterns, &got, step.terms.unordered) {
-            return true;
+            return;
         }
         let writable = step.terms.written_by(self.target.kind()) && !patterns.iter().any(Pattern::has_holes);
         if self.mode == Mode::Update && writable {
-            self.report.rewrites.push((range, render::outcomes(&got)));
-            return true;
+            return self.report.rewrites.push((range, render::outcomes(&got)));
+        }
+        if !is_alive(&got) {
+            self.dead.insert(connection.to_owned());
         }
         self.fail(step.line, written, render::outcomes(&got));
-        patterns.contains(&Pattern::Closed) || matches!(got.last(), Some(Outcome::Reply(_)))
     }
 
     /// Puts in the names, takes the request and its expectation apart.
@@ -234,34 +242,29 @@ impl Run<'_> {
 
     /// At the end nobody must have got anything unasked.
     fn expect_quiet(&mut self) {
-        let line = self.script.lines.len();
         for (name, id) in std::mem::take(&mut self.connections) {
             let end = self.target.receive(id, Duration::ZERO);
-            if matches!(end, Outcome::Reply(_) | Outcome::Garbage(_)) {
+            if matches!(end, Outcome::Reply(_) | Outcome::Garbage(_)) && !self.dead.contains(&name) {
+                let what = format!("(the end, on connection \"{name}\")");
                 let got = render::outcomes(&[end]);
-                let request = format!("(the end, connection \"{name}\")");
-                self.report.failures.push(Failure {
-                    place: self.place(line),
-                    request,
-                    expected: vec!["(silence)".into()],
-                    got,
-                });
+                self.tell(self.script.lines.len(), &what, &["(silence)".to_owned()], got);
             }
         }
     }
 
     fn fail(&mut self, line: usize, expected: &[String], got: Vec<String>) {
-        let request = self.script.lines[line - 1].clone();
-        let expected = if expected.is_empty() {
-            vec!["(nothing written yet: run with UPDATE=1)".into()]
+        let request = &self.script.lines[line - 1];
+        if expected.is_empty() {
+            self.tell(line, request, &["(nothing is written yet: UPDATE=1 does it)".to_owned()], got);
         } else {
-            expected.to_vec()
-        };
-        self.report.failures.push(Failure { place: self.place(line), request, expected, got });
+            self.tell(line, request, expected, got);
+        }
     }
 
-    fn place(&self, line: usize) -> String {
-        format!("{}:{line}", self.script.path.display())
+    fn tell(&mut self, line: usize, request: &str, expected: &[String], got: Vec<String>) {
+        let place = format!("{}:{line}", self.script.path.display());
+        let (request, expected) = (request.to_owned(), expected.to_vec());
+        self.report.failures.push(Failure { place, request, expected, got });
     }
 }
 

@@ -47,8 +47,13 @@ impl Server {
         }
     }
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    /// The last lines the server wrote.
+    pub(crate) fn log(&self) -> String {
+        const LINES_MAX: usize = 20;
+        let text = std::fs::read(self.directory.join("log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LINES_MAX)..].join("\n")
     }
 }
 
