@@ -15,8 +15,8 @@ use support::{Kind, Target};
 
 /// Whether Braid serves: until then its runners have nothing to run against.
 const BRAID_SERVES: bool = false;
-/// The types of value Braid has besides strings: scripts that `!needs` another wait for it.
-const BRAID_TYPES: &[&str] = &[];
+/// What Braid has of that which scripts say they `!needs`: `list`, `blocking`, `tracking`, `migrate`, …
+const BRAID_HAS: &[&str] = &[];
 
 #[test]
 fn every_script_says_something() {
@@ -68,28 +68,28 @@ fn braid_with_three_shards_over_epoll() {
 fn confirm_braid(shards: &str, io: &str) {
     if BRAID_SERVES {
         let binary = Path::new(env!("CARGO_BIN_EXE_braid"));
-        confirm(Kind::Braid, binary, &["--shards", shards, "--io", io], BRAID_TYPES);
+        confirm(Kind::Braid, binary, &["--shards", shards, "--io", io], BRAID_HAS);
     }
 }
 
 /// Runs the whole corpus against one server.
-fn confirm(kind: Kind, binary: &Path, flags: &[&str], types: &[&str]) {
+fn confirm(kind: Kind, binary: &Path, flags: &[&str], has: &[&str]) {
     let title = format!("{} {}", binary.file_name().unwrap_or_default().display(), flags.join(" "));
     let server = Server::start(binary, &title, flags);
     let mut target = TcpTarget::new(kind, server.address);
-    let (failures, requests) = run_all(&mut target, types);
+    let (failures, requests) = run_all(&mut target, has);
     if let Err(story) = runner::tell(kind, &title, &failures) {
         panic!("\n{story}\nThe last it logged:\n{}\n", server.log());
     }
     assert!(requests > 0, "no script had a request for {title}");
 }
 
-fn run_all(target: &mut dyn Target, types: &[&str]) -> (Vec<Failure>, usize) {
+fn run_all(target: &mut dyn Target, has: &[&str]) -> (Vec<Failure>, usize) {
     let mut failures = Vec::new();
     let mut requests = 0;
     for path in paths() {
         let script = Script::load(&path).unwrap_or_else(|why| panic!("{why}"));
-        let report = runner::run(&script, target, types, Mode::Check);
+        let report = runner::run(&script, target, has, Mode::Check);
         failures.extend(report.failures);
         requests += report.requests;
         if report.is_target_broken {

@@ -51,8 +51,8 @@ pub(crate) struct Failure {
     pub(crate) got: Vec<String>,
 }
 
-/// Runs all steps that are meant for the target; `types` are the types of value it has besides strings.
-pub(crate) fn run(script: &Script, target: &mut dyn Target, types: &[&str], mode: Mode) -> Report {
+/// Runs all steps that are meant for the target; `has` is what it has of that which steps need.
+pub(crate) fn run(script: &Script, target: &mut dyn Target, has: &[&str], mode: Mode) -> Report {
     let mut run = Run {
         script,
         target,
@@ -68,7 +68,7 @@ pub(crate) fn run(script: &Script, target: &mut dyn Target, types: &[&str], mode
         return run.report;
     }
     for step in &script.steps {
-        if step.terms.include(run.target.kind(), types) {
+        if step.terms.include(run.target.kind(), has) {
             run.step(step);
         }
     }

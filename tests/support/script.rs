@@ -17,7 +17,7 @@
 //! * `!redis-only`, `!valkey-only`: only that reference knows it, and writes the expectation.
 //! * `!reference none <why>`: written by hand, since Braid follows a newer Redis; no reference is asked.
 //! * `!server-only`: about connections or the server; the bare engine does not run it.
-//! * `!needs list`: runs where that type of value exists.
+//! * `!needs list`: runs where that exists: a type of value, or another thing that Braid may not have yet.
 //! * `!unordered`: elements of arrays, sets and maps may come in any order.
 //! * `!scan`: repeats the SCAN, HSCAN, … from cursor to cursor; all elements, sorted, each once, are expected.
 //! * `!raw`: the arguments are sent as they are, one after the other; all that comes back is expected.
@@ -217,14 +217,14 @@ fn spoken(line: &str) -> Option<(&str, char, &str)> {
 }
 
 impl Terms {
-    /// Whether a target of that kind, with values of those types, runs the step.
-    pub(crate) fn include(&self, kind: Kind, types: &[&str]) -> bool {
-        let types_exist = || self.needs.iter().all(|needed| types.contains(&needed.as_str()));
+    /// Whether a target of that kind, which has those things, runs the step.
+    pub(crate) fn include(&self, kind: Kind, has: &[&str]) -> bool {
+        let has_all = || self.needs.iter().all(|needed| has.contains(&needed.as_str()));
         match kind {
             Kind::Redis => matches!(self.writer, Writer::Both | Writer::Redis),
             Kind::Valkey => matches!(self.writer, Writer::Both | Writer::Valkey),
-            Kind::Braid => types_exist(),
-            Kind::Engine => !self.server_only && !self.raw && types_exist(),
+            Kind::Braid => has_all(),
+            Kind::Engine => !self.server_only && !self.raw && has_all(),
         }
     }
 
