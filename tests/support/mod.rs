@@ -4,6 +4,7 @@
 //! the bare engine's goes into `engine.rs` beside it: `request` executes on the spot, `sleep` moves the clock
 //! that the engine is given, `now_ms` reads it, `kind` is [`Kind::Engine`], and raw bytes never reach it.
 
+mod harness;
 pub(crate) mod pattern;
 pub(crate) mod quote;
 pub(crate) mod render;

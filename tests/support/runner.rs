@@ -298,7 +298,7 @@ fn block(out: &mut fmt::Formatter<'_>, title: &str, lines: &[String], same: usiz
     Ok(())
 }
 
-/// All failures of one kind of target, or nothing.
+/// All failures of a target as one text; those beyond the first pages are counted by script.
 pub(crate) fn tell(kind: Kind, title: &str, failures: &[Failure]) -> Result<(), String> {
     const SHOWN_MAX: usize = 40;
     if failures.is_empty() {
@@ -309,8 +309,13 @@ pub(crate) fn tell(kind: Kind, title: &str, failures: &[Failure]) -> Result<(), 
     for failure in failures.iter().take(SHOWN_MAX) {
         text.push_str(&format!("{failure}\n"));
     }
-    if failures.len() > SHOWN_MAX {
-        text.push_str(&format!("… and {} more\n", failures.len() - SHOWN_MAX));
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for failure in failures.iter().skip(SHOWN_MAX) {
+        let script = failure.place.split(':').next().unwrap_or_default();
+        *others.entry(script).or_default() += 1;
+    }
+    for (script, count) in others {
+        text.push_str(&format!("and {count} more in {script}\n"));
     }
     Err(text)
 }
