@@ -4,6 +4,7 @@ use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::queues::{Mail, Request, Strand};
 use crate::stats::Stats;
 use crate::table::{CommandId, Handler, table};
+use crate::thread::conn::{Assembly, Conn, assemble};
 use crate::thread::core::Core;
 use shards::call::Call;
 use shards::commands::{Args, execute};
@@ -129,7 +130,7 @@ impl Core {
         } else {
             self.shared.queues[index].put(strand);
         }
-        self.nudged[index] = true;
+        self.nudge(index);
     }
 
     /// Whether the strand of a shard is in hand, or could be taken from its sleeping owner's door.
@@ -142,15 +143,45 @@ impl Core {
             return false;
         }
         self.strands[shard] = self.shared.queues[shard].take();
+        self.unsettled |= shard != self.id;
         self.strands[shard].is_some()
+    }
+
+    /// A shard's queue got something, or the shard came home: it is served before the turn ends.
+    #[inline]
+    pub(crate) fn nudge(&mut self, shard: usize) {
+        self.nudged[shard] = true;
+        self.unsettled = true;
+    }
+
+    /// Runs something beside plain commands (WATCH, a transaction) on a shard in hand, and writes the reply.
+    pub(crate) fn run_act_here(
+        &mut self,
+        conn: &mut Conn,
+        shard: usize,
+        assembly: &Assembly,
+        mut part: Part,
+    ) {
+        let Some(strand) = &mut self.strands[shard] else { return };
+        let mut bench = Bench {
+            settings: &self.settings,
+            effects: &mut self.effects,
+            stats: &mut self.stats,
+            now_ms: self.now_ms,
+        };
+        bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
+        let mut reply = conn.begin_reply();
+        assemble(assembly, &[&part.reply.bytes], part.aborted, part.reply.resp, &mut reply.bytes);
+        conn.end_reply(reply);
     }
 
     /// Serves the shards whose queues got something, as far as they are in hand or at the door of a sleeper, and puts the
     /// strands of others back.
     pub(crate) fn settle(&mut self) {
-        if self.shared.shard_count() == 1 {
+        if !self.unsettled {
             return;
         }
+        self.unsettled = false;
         while let Some(shard) = self.nudged.iter().position(|nudged| *nudged) {
             self.nudged[shard] = false;
             if self.get_strand(shard) {
@@ -171,7 +202,7 @@ impl Core {
         let Some(strand) = self.strands[shard].take() else { return };
         self.shared.published[shard].publish(&strand.shard);
         if self.leave_at_door(shard, strand) && self.shared.mailboxes[shard].is_asleep() {
-            self.nudged[shard] = true;
+            self.nudge(shard);
         }
     }
 

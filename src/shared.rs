@@ -167,8 +167,8 @@ pub fn settings_of(config: &Config) -> Settings {
         databases: config.databases as u16,
         string_bytes_max: config.proto_max_bulk_len_bytes as usize,
         lfu: config.maxmemory_policy.name().ends_with("-lfu"),
-        lfu_log_factor: config.lfu_log_factor as u32,
-        lfu_decay_minutes: config.lfu_decay_time_minutes as u32,
+        lfu_log_factor: config.lfu_log_factor,
+        lfu_decay_minutes: config.lfu_decay_minutes,
         active_expire: true,
     }
 }

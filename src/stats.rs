@@ -36,10 +36,10 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Turns of the loop.
     pub turns: u64,
-    /// Time spent outside of waiting, in ticks.
-    pub busy_ticks: u64,
-    /// Time in all, in ticks.
-    pub all_ticks: u64,
+    /// When it began to count, in ticks.
+    pub since: u64,
+    /// Time spent waiting, in ticks.
+    pub idle_ticks: u64,
     /// Runs and parts of units that this thread's connections sent to other shards.
     pub hops: u64,
     /// Units entered by this thread's connections.
@@ -61,8 +61,8 @@ impl Default for Stats {
             bytes_in: 0,
             bytes_out: 0,
             turns: 0,
-            busy_ticks: 0,
-            all_ticks: 0,
+            since: 0,
+            idle_ticks: 0,
             hops: 0,
             units: 0,
             taken: 0,
@@ -119,6 +119,7 @@ impl Stats {
     }
     /// CONFIG RESETSTAT.
     pub fn reset(&mut self) {
-        *self = Stats { clock: self.clock.clone(), last: self.last, ..Stats::default() };
+        *self =
+            Stats { clock: self.clock.clone(), last: self.last, since: self.clock.raw(), ..Stats::default() };
     }
 }

@@ -98,7 +98,14 @@ impl Table {
 
     fn add(&mut self, spec: &'static Spec, handler: Handler, parent: Option<CommandId>) -> CommandId {
         let id = self.entries.len() as CommandId;
-        self.entries.push(Entry { id, spec, handler, route: route_of(spec, handler), subcommands: Vec::new(), parent });
+        self.entries.push(Entry {
+            id,
+            spec,
+            handler,
+            route: route_of(spec, handler),
+            subcommands: Vec::new(),
+            parent,
+        });
         id
     }
 
@@ -168,10 +175,14 @@ impl Names {
     /// A command of that name does not exist, or the new name is taken.
     pub fn new(renamed: &[(String, String)]) -> Result<Names, String> {
         let mut names = Names { buckets: vec![EMPTY; BUCKETS].into(), names: Vec::new(), ids: Vec::new() };
-        let mut chosen: Vec<(String, CommandId)> = table().top().map(|entry| (entry.spec.name.to_owned(), entry.id)).collect();
+        let mut chosen: Vec<(String, CommandId)> =
+            table().top().map(|entry| (entry.spec.name.to_owned(), entry.id)).collect();
         for (old, new) in renamed {
             let old = old.to_ascii_lowercase();
-            let at = chosen.iter().position(|(name, _)| *name == old).ok_or("No such command in rename-command")?;
+            let at = chosen
+                .iter()
+                .position(|(name, _)| *name == old)
+                .ok_or("No such command in rename-command")?;
             let (_, id) = chosen.swap_remove(at);
             let new = new.to_ascii_lowercase();
             if chosen.iter().any(|(name, _)| *name == new) {
@@ -241,7 +252,12 @@ mod tests {
     fn every_command_is_found_by_its_name_and_no_other() {
         let names = Names::new(&[]).unwrap();
         for entry in table().top() {
-            assert_eq!(names.find(entry.spec.name.to_ascii_uppercase().as_bytes()), Some(entry.id), "{}", entry.spec.name);
+            assert_eq!(
+                names.find(entry.spec.name.to_ascii_uppercase().as_bytes()),
+                Some(entry.id),
+                "{}",
+                entry.spec.name
+            );
         }
         assert_eq!(names.find(b"nosuch"), None);
         assert_eq!(names.find(b""), None);
@@ -258,7 +274,8 @@ mod tests {
 
     #[test]
     fn renamed_commands_are_called_by_their_new_names_only() {
-        let names = Names::new(&[("GET".to_owned(), "fetch".to_owned()), ("set".to_owned(), String::new())]).unwrap();
+        let names =
+            Names::new(&[("GET".to_owned(), "fetch".to_owned()), ("set".to_owned(), String::new())]).unwrap();
         assert_eq!(names.find(b"get"), None);
         assert_eq!(names.find(b"set"), None);
         assert_eq!(names.find(b"FETCH"), table().find(b"get").map(|entry| entry.id));

@@ -40,11 +40,18 @@ pub enum Verdict {
     Close,
     /// Every thread is asked, and the reply written when all have answered. The connection waits.
     Ask(Ask, Finish),
-    /// The reply comes from the shards (EXEC, WATCH): it has its place in the order of replies already.
-    Entered,
+    /// The reply comes from the shards (EXEC, WATCH): they are entered as soon as this thread's part is written.
+    Enter(Enter),
 }
 
+/// What enters shards.
+pub type Enter = Box<dyn FnOnce(&mut Core, &mut Conn) + Send>;
+
 impl Verdict {
+    /// Goes to the shards.
+    pub fn enter(enter: impl FnOnce(&mut Core, &mut Conn) + Send + 'static) -> Verdict {
+        Verdict::Enter(Box::new(enter))
+    }
     /// Asks every thread; writes the reply when all have answered.
     pub fn ask(
         ask: impl Fn(&mut Core) + Send + Sync + 'static,

@@ -38,7 +38,13 @@ pub struct Batch {
 
 impl Batch {
     /// Adds a command.
-    pub fn push<'a>(&mut self, id: CommandId, db: u16, args: impl IntoIterator<Item = &'a [u8]>, hint: Option<Hashed<'_>>) {
+    pub fn push<'a>(
+        &mut self,
+        id: CommandId,
+        db: u16,
+        args: impl IntoIterator<Item = &'a [u8]>,
+        hint: Option<Hashed<'_>>,
+    ) {
         let first = self.args.len();
         for arg in args {
             self.args.push((self.bytes.len() as u32, arg.len() as u32));
@@ -129,6 +135,13 @@ impl Run {
     /// An empty run.
     #[must_use]
     pub fn new(origin: Origin) -> Run {
-        Run { origin, batch: Batch::default(), act: Act::Commands, entered_ms: 0, reply: Reply::default(), aborted: false }
+        Run {
+            origin,
+            batch: Batch::default(),
+            act: Act::Commands,
+            entered_ms: 0,
+            reply: Reply::default(),
+            aborted: false,
+        }
     }
 }

@@ -8,9 +8,7 @@ use shards::spec::Merge;
 pub fn reply_len(bytes: &[u8]) -> usize {
     let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
     let count = || shards::number::parse_i64(&bytes[1..line - 2]).unwrap_or(0);
-    let several = |count: i64| {
-        (0..count).fold(line, |at, _| at + reply_len(&bytes[at..]))
-    };
+    let several = |count: i64| (0..count).fold(line, |at, _| at + reply_len(&bytes[at..]));
     match bytes.first() {
         Some(b'$' | b'=' | b'!') if count() >= 0 => line + count() as usize + 2,
         Some(b'*' | b'~' | b'>') => several(count()),
@@ -73,7 +71,16 @@ mod tests {
 
     #[test]
     fn replies_are_measured() {
-        for reply in ["+OK\r\n", ":1\r\n", "$-1\r\n", "$3\r\na\nb\r\n", "*-1\r\n", "*2\r\n$0\r\n\r\n*1\r\n:5\r\n", "%1\r\n+a\r\n_\r\n", "=5\r\ntxt:x\r\n"] {
+        for reply in [
+            "+OK\r\n",
+            ":1\r\n",
+            "$-1\r\n",
+            "$3\r\na\nb\r\n",
+            "*-1\r\n",
+            "*2\r\n$0\r\n\r\n*1\r\n:5\r\n",
+            "%1\r\n+a\r\n_\r\n",
+            "=5\r\ntxt:x\r\n",
+        ] {
             let tailed = format!("{reply}+rest\r\n");
             assert_eq!(reply_len(tailed.as_bytes()), reply.len(), "{reply:?}");
         }
@@ -89,7 +96,10 @@ mod tests {
         };
         assert_eq!(merged(Merge::Sum, &[":1\r\n", ":22\r\n"], &[]), ":23\r\n");
         assert_eq!(merged(Merge::First, &["+OK\r\n", "-ERR x\r\n"], &[]), "-ERR x\r\n");
-        assert_eq!(merged(Merge::Concat, &["*1\r\n+a\r\n", "*0\r\n", "*1\r\n+b\r\n"], &[]), "*2\r\n+a\r\n+b\r\n");
+        assert_eq!(
+            merged(Merge::Concat, &["*1\r\n+a\r\n", "*0\r\n", "*1\r\n+b\r\n"], &[]),
+            "*2\r\n+a\r\n+b\r\n"
+        );
         let parts = ["*2\r\n$1\r\na\r\n$-1\r\n", "*1\r\n$1\r\nb\r\n"];
         assert_eq!(merged(Merge::Interleave, &parts, &[0, 1, 0]), "*3\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\n");
     }

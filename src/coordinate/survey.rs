@@ -24,7 +24,10 @@ pub struct Survey {
 
 impl std::fmt::Debug for Survey {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Survey").field("origin", &self.origin).field("missing", &self.missing).finish_non_exhaustive()
+        out.debug_struct("Survey")
+            .field("origin", &self.origin)
+            .field("missing", &self.missing)
+            .finish_non_exhaustive()
     }
 }
 

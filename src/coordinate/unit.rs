@@ -68,7 +68,10 @@ impl Unit {
     #[must_use]
     pub fn new(origin: Origin, kind: Kind, shards: Box<[usize]>, parts: Vec<Part>) -> Unit {
         debug_assert!(shards.is_sorted() && !shards.is_empty(), "shards are in order");
-        debug_assert!(parts.len() == if matches!(kind, Kind::FanOut) { shards.len() } else { 1 }, "a part a shard, or one");
+        debug_assert!(
+            parts.len() == if matches!(kind, Kind::FanOut) { shards.len() } else { 1 },
+            "a part a shard, or one"
+        );
         let missing = AtomicUsize::new(shards.len());
         let deposited = Mutex::new(Vec::with_capacity(shards.len()));
         let parts = parts.into_iter().map(Mutex::new).collect();

@@ -122,10 +122,15 @@ impl Parser {
         let len = match self.bulk {
             Some(len) => len,
             None => {
-                let Some(&mark) = window.get(self.at) else { return Err(Found::Incomplete { needed: self.at + 1 }) };
+                let Some(&mark) = window.get(self.at) else {
+                    return Err(Found::Incomplete { needed: self.at + 1 });
+                };
                 let line = number_line(window, self.at + 1, "too big bulk count string");
                 if mark != b'$' && !matches!(line, Line::Missing | Line::TooLong(_)) {
-                    return Err(Found::Broken(format!("Protocol error: expected '$', got '{}'", printable(mark))));
+                    return Err(Found::Broken(format!(
+                        "Protocol error: expected '$', got '{}'",
+                        printable(mark)
+                    )));
                 }
                 let (len, end) = match line {
                     Line::Number(len, end) => (len, end),
@@ -133,7 +138,10 @@ impl Parser {
                     Line::Missing => return Err(Found::Incomplete { needed: window.len() + 1 }),
                     Line::TooLong(text) => return Err(Found::Broken(format!("Protocol error: {text}"))),
                 };
-                if len < 0 || len > limits.bulk_bytes_max as i64 && limits.bulk_bytes_max != UNAUTHENTICATED.bulk_bytes_max {
+                if len < 0
+                    || len > limits.bulk_bytes_max as i64
+                        && limits.bulk_bytes_max != UNAUTHENTICATED.bulk_bytes_max
+                {
                     return Err(Found::Broken("Protocol error: invalid bulk length".to_owned()));
                 }
                 if len > limits.bulk_bytes_max as i64 {
@@ -169,7 +177,9 @@ impl Parser {
         let before = args.len();
         match inline::split(line, args) {
             Ok(()) => Found::Command { count: args.len() - before, consumed: end + 1 },
-            Err(inline::Unbalanced) => Found::Broken("Protocol error: unbalanced quotes in request".to_owned()),
+            Err(inline::Unbalanced) => {
+                Found::Broken("Protocol error: unbalanced quotes in request".to_owned())
+            }
         }
     }
 }
@@ -184,7 +194,8 @@ fn whole(window: &[u8], limits: Limits, args: &mut Vec<Span>) -> Option<Found> {
     let before = args.len();
     for _ in 0..count {
         let bulk = (window.get(at) == Some(&b'$')).then(|| small_number(window, at + 1)).flatten();
-        let fits = bulk.filter(|&(len, start)| len <= limits.bulk_bytes_max && start + len + 2 <= window.len());
+        let fits =
+            bulk.filter(|&(len, start)| len <= limits.bulk_bytes_max && start + len + 2 <= window.len());
         let Some((len, start)) = fits else {
             args.truncate(before);
             return None;

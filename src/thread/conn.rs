@@ -132,6 +132,17 @@ pub struct Input {
     pub start: usize,
 }
 
+impl Peer {
+    /// Whether it is on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.is_unix
+            || self.address.starts_with("127.")
+            || self.address.starts_with("[::1]")
+            || self.address.starts_with("::1")
+    }
+}
+
 impl Input {
     /// What is there.
     #[must_use]
@@ -272,6 +283,12 @@ impl Conn {
         !self.pending.is_empty()
     }
 
+    /// How many places in the order of replies are kept.
+    #[must_use]
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
     /// The writer for a reply that is known now. Give it back with [`Conn::end_reply`].
     #[inline]
     #[must_use]
@@ -409,7 +426,7 @@ impl Conn {
 }
 
 /// Puts together a reply from those of the parts.
-fn assemble(assembly: &Assembly, parts: &[&[u8]], aborted: bool, resp: Resp, out: &mut Vec<u8>) {
+pub(crate) fn assemble(assembly: &Assembly, parts: &[&[u8]], aborted: bool, resp: Resp, out: &mut Vec<u8>) {
     match assembly {
         Assembly::Plain => out.extend_from_slice(parts[0]),
         Assembly::Merge(how, order) => merge::merge(*how, parts, order, out),

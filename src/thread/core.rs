@@ -45,10 +45,6 @@ pub struct Parsed {
     pub begin: usize,
     /// Where it ends.
     pub end: usize,
-    /// Which command it seems to be.
-    pub id: Option<crate::table::CommandId>,
-    /// Slot and hash of its first key.
-    pub hint: Option<(u16, u64)>,
 }
 
 /// Lists that are filled and emptied with every window.
@@ -86,6 +82,8 @@ pub struct Core {
     pub open: Option<(usize, Box<Run>)>,
     /// Shards whose queue got something: their owner may sleep.
     pub nudged: Vec<bool>,
+    /// A queue got something, or a strand of another is in hand.
+    pub unsettled: bool,
     /// Threads that got mail.
     pub mailed: Vec<bool>,
     /// Mail to itself.
@@ -132,6 +130,7 @@ impl Core {
             pool: Pool::new(),
             open: None,
             nudged: vec![false; count],
+            unsettled: false,
             mailed: vec![false; count],
             own_mail: VecDeque::new(),
             to_flush: Vec::new(),
@@ -158,7 +157,8 @@ impl Core {
         if version != self.config_version {
             self.config_version = version;
             self.config = self.shared.config();
-            self.settings = Arc::new(Settings { active_expire: self.active_expire, ..settings_of(&self.config) });
+            self.settings =
+                Arc::new(Settings { active_expire: self.active_expire, ..settings_of(&self.config) });
         }
     }
 
@@ -199,6 +199,57 @@ impl Core {
         }
         let index = conn.token.index as usize;
         self.places[index].conn = Some(conn);
+    }
+
+    /// Puts a connection back that has just been flushed.
+    pub fn check_in_flushed(&mut self, conn: Box<Conn>) {
+        if conn.dead {
+            return self.let_go(*conn);
+        }
+        let index = conn.token.index as usize;
+        self.places[index].conn = Some(conn);
+    }
+
+    /// Whether the own strand is at the door with something to do on it: left there by another thread meanwhile.
+    #[must_use]
+    pub fn shard_waits_at_door(&self) -> bool {
+        self.strands[self.id].is_none() && !self.shared.queues[self.id].is_empty()
+    }
+
+    /// Closes connections that have been silent for too long (`timeout`).
+    pub fn close_idle(&mut self) {
+        let timeout_ms = i64::from(self.config.timeout_seconds) * 1000;
+        if timeout_ms == 0 {
+            return;
+        }
+        let is_idle = |conn: &&Conn| self.now_ms - conn.active_ms > timeout_ms && conn.hold.is_none();
+        let idle: Vec<_> = self.conns().filter(is_idle).map(|conn| conn.token).collect();
+        for token in idle {
+            if let Some(mut conn) = self.check_out(token) {
+                crate::log::verbose(format_args!("Closing idle client id={}", conn.id));
+                conn.dead = true;
+                self.check_in(conn);
+            }
+        }
+    }
+
+    /// Lets go on what CLIENT PAUSE held, once its time is over.
+    pub fn end_pause(&mut self, until_ms: i64) {
+        if until_ms > self.now_ms {
+            return;
+        }
+        let held: Vec<_> = self
+            .conns()
+            .filter(|conn| conn.hold == Some(super::conn::Hold::Pause))
+            .map(|conn| conn.token)
+            .collect();
+        for token in held {
+            if let Some(mut conn) = self.check_out(token) {
+                conn.hold = None;
+                self.feed_input(&mut conn);
+                self.check_in(conn);
+            }
+        }
     }
 
     /// A connection is over: its socket is closed, its place free, its WATCH undone.
