@@ -166,15 +166,36 @@ impl Keys<'_> {
     /// What a key holds, for a command that reads: counts a hit or a miss, marks the entry as used.
     #[inline]
     pub fn lookup_read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        let hit = self.lookup(key).is_some();
-        let counts = &mut self.shard(key.hashed.slot).counts;
-        if !hit {
-            counts.keyspace_misses += 1;
+        if !self.count_lookup(key) {
             self.notify(Class::MISS, "keymiss", key);
             return None;
         }
-        counts.keyspace_hits += 1;
         self.touch(key)
+    }
+
+    /// What a key holds, for a command that asks about the key and does not use it (EXISTS, TYPE, TTL): counts a hit or
+    /// a miss, leaves LRU as it is.
+    pub fn lookup_about(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        if !self.count_lookup(key) {
+            self.notify(Class::MISS, "keymiss", key);
+            return None;
+        }
+        self.lookup(key)
+    }
+
+    /// The same for OBJECT, which tells nobody of a miss.
+    pub fn lookup_object(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        if self.count_lookup(key) { self.lookup(key) } else { None }
+    }
+
+    /// Counts a hit or a miss; whether it is a hit.
+    #[inline]
+    fn count_lookup(&mut self, key: Key<'_>) -> bool {
+        let hit = self.lookup(key).is_some();
+        let counts = &mut self.shard(key.hashed.slot).counts;
+        counts.keyspace_hits += u64::from(hit);
+        counts.keyspace_misses += u64::from(!hit);
+        hit
     }
 
     /// What a key holds, for a command that is about to write: marks the entry as used.
@@ -230,12 +251,15 @@ impl Keys<'_> {
     /// Gives a key that is not there an entry that was made elsewhere (RENAME, COPY, MOVE): whole, with its expiry.
     pub fn put(&mut self, key: Key<'_>, entry: Entry) {
         let expires_at_ms = entry.view().expires_at_ms();
-        let entry = if entry.view().has_key(key.bytes()) {
+        let mut entry = if entry.view().has_key(key.bytes()) {
             entry
         } else {
             entry.repack(Some(key.bytes()), expires_at_ms)
         };
-        self.db(key).table.insert(key.hashed, entry);
+        let shard = self.shard(key.hashed.slot);
+        // New to this key: no snapshot that has begun is to have it.
+        entry.set_version(shard.version);
+        shard.dbs[usize::from(key.db)].table.insert(key.hashed, entry);
         self.notify(Class::NEW, "new", key);
     }
 
@@ -344,7 +368,7 @@ impl Keys<'_> {
     pub fn expire(&mut self, key: Key<'_>) {
         if self.take(key).is_some() {
             self.shard(key.hashed.slot).counts.expired_keys += 1;
-            self.effects.record(key.db, &[b"DEL", key.bytes()]);
+            self.effects.record_aside(key.db, &[b"DEL", key.bytes()]);
             self.changed(key);
             self.notify(Class::EXPIRED, "expired", key);
         }

@@ -9,6 +9,7 @@
 //! Capacities step by a fifth on average, so the words of a slot are 70 to 87 % full whatever the number of keys.
 #![expect(unsafe_code, reason = "words hold the addresses of the entries that the segment owns")]
 use super::entry::{Entry, EntryRef};
+use super::table::{Among, Work};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
@@ -50,8 +51,11 @@ impl Segment {
     pub(super) fn len(&self) -> usize {
         usize::from(self.len)
     }
-    pub(super) fn volatile_len(&self) -> usize {
-        usize::from(self.volatile)
+    pub(super) fn len_among(&self, among: Among) -> usize {
+        match among {
+            Among::All => self.len(),
+            Among::Volatile => usize::from(self.volatile),
+        }
     }
     /// Bytes of the words.
     pub(super) fn memory_bytes(&self) -> usize {
@@ -182,25 +186,30 @@ impl Segment {
         other.into_words().for_each(|word| self.adopt(word));
     }
 
-    /// Calls `visit` with the entries whose mark is at least `from`, group after group, until `enough` says so; gives
+    /// Calls `visit` with the entries whose mark is at least `from`, group after group, until the work is enough; gives
     /// back the mark to go on from, none at the end. Entries stand at their home's turn, wherever they overflowed to.
     pub(super) fn scan(
         &self,
+        among: Among,
         from: u16,
-        mut enough: impl FnMut() -> bool,
+        work: &mut Work,
         mut visit: impl FnMut(EntryRef<'_>),
     ) -> Option<u16> {
-        if self.len == 0 {
+        work.groups += 1;
+        if self.len_among(among) == 0 {
             return None;
         }
+        let wanted = if among == Among::Volatile { VOLATILE } else { 0 };
         let groups = self.groups();
         let first = self.home(from);
         for home in first..groups {
-            if home > first && enough() {
+            if home > first && work.is_enough() {
                 return Some(((home << 16).div_ceil(groups)) as u16);
             }
+            work.groups += 1;
             self.visit_home(home, |word| {
-                if (word >> MARK_SHIFT) as u16 >= from {
+                if (word >> MARK_SHIFT) as u16 >= from && word & wanted == wanted {
+                    work.seen += 1;
                     visit(entry_at(word));
                 }
             });
@@ -231,11 +240,6 @@ impl Segment {
     /// Every entry, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
         self.words().iter().filter(|word| **word != 0).map(entry_at)
-    }
-
-    /// Every entry that expires, in no order.
-    pub(super) fn iter_volatile(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.words().iter().filter(|word| **word & VOLATILE != 0).map(entry_at)
     }
 
     /// The entry in the word at `index` modulo the capacity, if it holds one.
