@@ -6,6 +6,8 @@ use crate::spec::Spec;
 pub mod debug;
 pub mod expire;
 pub mod generic;
+#[cfg(test)]
+mod keys_tests;
 pub mod keyspace;
 pub mod memory;
 pub mod object;
