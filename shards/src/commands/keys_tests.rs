@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 /// Shards all in one hand, as a gathered unit has them.
 struct World {
+    #[expect(clippy::vec_box, reason = "a call takes shards as their owners hold them, boxed")]
     shards: Vec<Box<Shard>>,
     settings: Settings,
     db: u16,
@@ -46,7 +47,7 @@ impl World {
         shards: std::ops::Range<usize>,
         run: impl FnOnce(&mut Call<'_>) -> T,
     ) -> (T, String) {
-        let every = Class(u16::MAX & !Class::MISS.0);
+        let every = Class(!Class::MISS.0);
         let mut effects = Effects::new(Listen { records: true, events: every });
         let mut reply = Reply::new(self.resp);
         let shards = &mut self.shards[shards];
