@@ -3,6 +3,7 @@ pub mod call;
 pub mod commands;
 pub mod dice;
 pub mod effects;
+pub mod extended;
 pub mod fault;
 pub mod keyspace;
 pub mod memory;

@@ -27,13 +27,13 @@ pub const FAMILIES: &[&[Command]] = &[string::COMMANDS];
 /// The arity has been checked. What a failed command wrote of its reply is taken back.
 #[inline]
 pub fn execute(cx: &mut Call<'_>, command: &Command, args: Args<'_>) {
-    let (start, dirty, records) = (cx.reply.bytes.len(), cx.effects.dirty, cx.effects.record_count());
+    let (start, dirty, stand_ins) = (cx.reply.bytes.len(), cx.effects.dirty, cx.effects.stand_in_count());
     let outcome = (command.run)(cx, args);
     if let Err(fault) = outcome {
         cx.reply.bytes.truncate(start);
         cx.reply.error(&fault.0);
     }
-    if cx.effects.wants_verbatim(command.spec.flags, dirty, records) {
+    if cx.effects.wants_verbatim(command.spec.flags, dirty, stand_ins) {
         cx.record(args);
     }
 }
