@@ -3,7 +3,14 @@ use crate::call::Call;
 use crate::fault::Outcome;
 use crate::spec::Spec;
 
+pub mod counter;
+pub mod lcs;
+pub mod many;
+mod options;
 pub mod string;
+pub mod substring;
+#[cfg(test)]
+pub(crate) mod testing;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -20,7 +27,8 @@ pub struct Command {
 }
 
 /// Every family.
-pub const FAMILIES: &[&[Command]] = &[string::COMMANDS];
+pub const FAMILIES: &[&[Command]] =
+    &[string::COMMANDS, substring::COMMANDS, counter::COMMANDS, many::COMMANDS, lcs::COMMANDS];
 
 /// Runs a command on the shards in hand: the one door through which every command of the engine passes.
 ///
