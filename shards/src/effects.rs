@@ -61,8 +61,8 @@ pub struct Effects {
     /// Packed records, in order.
     records: Vec<u8>,
     record_count: usize,
-    /// Those of them that stand for the command itself.
-    own_count: usize,
+    /// How many of the records stand for a command, in place of the command as it came.
+    stand_in_count: usize,
     events: Vec<Event>,
 }
 
@@ -81,13 +81,8 @@ impl Effects {
     pub fn new(listen: Listen) -> Effects {
         Effects { listen, ..Effects::default() }
     }
-    /// Adds a record of what the command did: it is not recorded as it came then.
+    /// Adds a record.
     pub fn record(&mut self, db: u16, args: &[&[u8]]) {
-        self.own_count += 1;
-        self.record_aside(db, args);
-    }
-    /// Adds a record of what happened beside the command (a key's time had come): the command is recorded all the same.
-    pub fn record_aside(&mut self, db: u16, args: &[&[u8]]) {
         if !self.listen.records {
             return;
         }
@@ -99,14 +94,22 @@ impl Effects {
             self.records.extend_from_slice(arg);
         }
     }
+    /// Adds a record that stands for the running command: that is then not recorded as it came.
+    pub fn record_instead(&mut self, db: u16, args: &[&[u8]]) {
+        if self.listen.records {
+            self.stand_in_count += 1;
+            self.record(db, args);
+        }
+    }
     /// How many records there are.
     #[must_use]
     pub fn record_count(&self) -> usize {
         self.record_count
     }
-    /// How many records stand for commands themselves.
-    pub(crate) fn own_count(&self) -> usize {
-        self.own_count
+    /// How many of them stand for a command.
+    #[must_use]
+    pub(crate) fn stand_in_count(&self) -> usize {
+        self.stand_in_count
     }
     /// Adds an event, if its class is listened to.
     #[inline]
@@ -141,16 +144,16 @@ impl Effects {
         self.dirty = 0;
         self.records.clear();
         self.record_count = 0;
-        self.own_count = 0;
+        self.stand_in_count = 0;
         self.events.clear();
     }
-    /// Whether a command with these flags that changed something and recorded nothing itself is recorded as it came.
+    /// Whether a command with these flags that changed something and recorded nothing in its own place is recorded as it came.
     #[must_use]
-    pub(crate) fn wants_verbatim(&self, flags: Flags, dirty_before: u64, own_before: usize) -> bool {
+    pub(crate) fn wants_verbatim(&self, flags: Flags, dirty_before: u64, stand_ins_before: usize) -> bool {
         self.listen.records
             && flags.has(Flags::WRITE)
             && self.dirty > dirty_before
-            && self.own_count == own_before
+            && self.stand_in_count == stand_ins_before
     }
 }
 

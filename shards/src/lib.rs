@@ -5,6 +5,7 @@ pub mod dice;
 pub mod digest;
 pub mod effects;
 pub mod expiry;
+pub mod extended;
 pub mod fault;
 pub mod glob;
 pub mod keyspace;

@@ -3,17 +3,24 @@ use crate::call::Call;
 use crate::fault::{Fault, Outcome};
 use crate::spec::Spec;
 
+pub mod counter;
 pub mod debug;
 pub mod expire;
 pub mod generic;
 #[cfg(test)]
 mod keys_tests;
 pub mod keyspace;
+pub mod lcs;
+pub mod many;
 pub mod memory;
 pub mod object;
+mod options;
 pub mod rename;
 pub mod scan;
 pub mod string;
+pub mod substring;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod ttl;
 
 /// The arguments of a command; the first is its name as the client wrote it.
@@ -33,6 +40,10 @@ pub struct Command {
 /// Every family.
 pub const FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
+    substring::COMMANDS,
+    counter::COMMANDS,
+    many::COMMANDS,
+    lcs::COMMANDS,
     generic::COMMANDS,
     rename::COMMANDS,
     expire::COMMANDS,
@@ -75,13 +86,13 @@ fn unknown_subcommand(container: &[u8], word: &[u8]) -> Fault {
 /// The arity has been checked. What a failed command wrote of its reply is taken back.
 #[inline]
 pub fn execute(cx: &mut Call<'_>, command: &Command, args: Args<'_>) {
-    let (start, dirty, own) = (cx.reply.bytes.len(), cx.effects.dirty, cx.effects.own_count());
+    let (start, dirty, stand_ins) = (cx.reply.bytes.len(), cx.effects.dirty, cx.effects.stand_in_count());
     let outcome = (command.run)(cx, args);
     if let Err(fault) = outcome {
         cx.reply.bytes.truncate(start);
         cx.reply.error(&fault.0);
     }
-    if cx.effects.wants_verbatim(command.spec.flags, dirty, own) {
+    if cx.effects.wants_verbatim(command.spec.flags, dirty, stand_ins) {
         cx.record(args);
     }
 }
