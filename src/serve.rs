@@ -215,6 +215,9 @@ impl Core {
         let queue = &self.shared.queues[shard];
         queue.put(strand);
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        if crate::chaos::breaks(crate::chaos::Break::PutBack) {
+            return false;
+        }
         !queue.is_empty() || stalled.is_some_and(|unit| unit.is_entered())
     }
 }
