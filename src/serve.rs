@@ -177,7 +177,7 @@ impl Core {
 
     /// Serves the shards whose queues got something, as far as they are in hand or at the door of a sleeper, and puts the
     /// strands of others back.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         if !self.unsettled {
             return;
         }
