@@ -88,6 +88,19 @@ impl Queue {
         drop(door);
         crate::chaos::point();
     }
+    /// Whether the strand is at the door with a part that waited and may run by now.
+    pub fn waits_at_door(&self) -> bool {
+        if !self.at_door.load(Ordering::SeqCst) {
+            return false;
+        }
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        let stalled = match door.as_ref().and_then(|strand| strand.stalled.as_ref()) {
+            Some(Request::Part(unit, _)) => Some(Arc::clone(unit)),
+            _ => None,
+        };
+        drop(door);
+        stalled.is_some_and(|unit| unit.is_entered())
+    }
     /// Takes the strand, if it is at the door.
     pub fn take(&self) -> Option<Strand> {
         if !self.at_door.load(Ordering::SeqCst) {

@@ -207,7 +207,7 @@ impl Core {
     }
 
     /// Puts a strand at its door; whether there is something to do on it.
-    pub(crate) fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
+    fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
         let stalled = match &strand.stalled {
             Some(Request::Part(unit, _)) => Some(Arc::clone(unit)),
             _ => None,

@@ -210,12 +210,6 @@ impl Core {
         self.places[index].conn = Some(conn);
     }
 
-    /// Whether the own strand is at the door with something to do on it: left there by another thread meanwhile.
-    #[must_use]
-    pub fn shard_waits_at_door(&self) -> bool {
-        self.strands[self.id].is_none() && !self.shared.queues[self.id].is_empty()
-    }
-
     /// Closes connections that have been silent for too long (`timeout`).
     pub fn close_idle(&mut self) {
         let timeout_ms = i64::from(self.config.timeout_seconds) * 1000;

@@ -47,16 +47,16 @@ impl Core {
         if self.has_background_work() {
             return false;
         }
-        let mut busy = match self.strands[self.id].take() {
-            Some(strand) => self.leave_at_door(self.id, strand),
-            None => false,
-        };
+        if let Some(strand) = self.strands[self.id].take() {
+            queue.put(strand);
+        }
         mailbox.set_asleep(true);
         if crate::chaos::breaks(crate::chaos::Break::SecondLook) {
             return true;
         }
-        busy |= !mailbox.is_empty() || !queue.is_empty() || self.shard_waits_at_door();
-        !busy
+        // Whoever looked at this thread before it slept relies on this look: at the stalled part at the door as well, which may
+        // have been entered everywhere since it was put there.
+        mailbox.is_empty() && queue.is_empty() && !queue.waits_at_door()
     }
 
     /// Takes the strand back, if nobody uses it at the moment.
