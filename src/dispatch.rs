@@ -90,7 +90,7 @@ impl Core {
     }
 
     /// Whether the next command may be carried out now.
-    fn may_go_on(&self, conn: &Conn) -> bool {
+    pub(crate) fn may_go_on(&self, conn: &Conn) -> bool {
         let (commands, bytes) = conn.in_flight;
         conn.hold.is_none()
             && !conn.closing

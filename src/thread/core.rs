@@ -192,7 +192,11 @@ impl Core {
             self.let_go(*conn);
             return;
         }
-        let needs_flush = !conn.out.is_empty() || conn.closing || conn.input.rest().len() > INPUT_BYTES_PAUSE;
+        let needs_flush = !conn.out.is_empty()
+            || conn.closing
+            || conn.ended
+            || conn.reading_paused
+            || conn.input.rest().len() > INPUT_BYTES_PAUSE;
         if needs_flush && !conn.listed {
             conn.listed = true;
             self.to_flush.push(conn.token);

@@ -152,7 +152,7 @@ impl Thread {
         conn.totals.bytes_out += len as u64;
         if whole {
             self.core.feed_input(&mut conn);
-            if (conn.closing || conn.reading_paused) && !conn.listed {
+            if (conn.closing || conn.ended || conn.reading_paused) && !conn.listed {
                 conn.listed = true;
                 self.core.to_flush.push(token);
             }
@@ -169,10 +169,8 @@ impl Thread {
         if broken {
             conn.dead = true;
         } else {
-            if conn.hold.is_none() {
-                self.core.feed_input(&mut conn);
-            }
-            conn.closing = true;
+            // Commands that wait for credit or for the end of a pause are carried out before it goes.
+            self.core.feed_input(&mut conn);
         }
         self.core.check_in(conn);
     }
@@ -211,7 +209,7 @@ impl Thread {
                 conn.sending_bytes = conn.out.len();
                 self.core.output_bytes += conn.out.len();
                 let buffer = std::mem::take(&mut conn.out);
-                if conn.has_pending() || conn.closing || !conn.input.is_empty() {
+                if conn.has_pending() || conn.closing || conn.ended || !conn.input.is_empty() {
                     self.driver.send(token, buffer);
                 } else {
                     self.driver.send_quietly(token, buffer);
@@ -219,7 +217,8 @@ impl Thread {
             }
             let is_done =
                 conn.out.is_empty() && conn.sending_bytes == 0 && !conn.has_pending() && conn.hold.is_none();
-            conn.dead |= conn.closing && is_done;
+            // What an ended connection asked for is all carried out by then; the rest is half a command.
+            conn.dead |= (conn.closing || conn.ended) && is_done;
             self.hold_back(&mut conn);
             self.core.check_in_flushed(conn);
         }
@@ -234,9 +233,8 @@ impl Thread {
 
     /// A connection whose input piles up is not read further, until it does not.
     fn hold_back(&mut self, conn: &mut conn::Conn) {
-        let piled = conn.input.rest().len();
-        let incomplete = conn.parser.announced_bytes();
-        let too_much = piled > INPUT_BYTES_PAUSE && piled > incomplete + INPUT_BYTES_PAUSE;
+        // An incomplete command may be of any size: only what could be carried out and must wait piles up.
+        let too_much = conn.input.rest().len() > INPUT_BYTES_PAUSE && !self.core.may_go_on(conn);
         if too_much != conn.reading_paused && !conn.ended {
             conn.reading_paused = too_much;
             self.core.intents.push(if too_much {
