@@ -250,12 +250,16 @@ impl Core {
         }
     }
 
-    /// A connection is over: its socket is closed, its place free, its WATCH undone.
+    /// The socket of a connection is removed: its place is free for another. Not before, since the driver has places too.
+    pub fn free_place(&mut self, token: Token) {
+        self.free.push(token.index);
+    }
+
+    /// A connection is over: its socket is to be closed, its WATCH is undone.
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
         let place = &mut self.places[conn.token.index as usize];
         place.generation = (place.generation + 1) & 0x00ff_ffff;
-        self.free.push(conn.token.index);
         self.conn_count -= 1;
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
         self.intents.push(Intent::Remove(conn.token));

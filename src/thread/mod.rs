@@ -226,7 +226,10 @@ impl Thread {
             match intent {
                 Intent::Pause(token) => self.driver.pause(token),
                 Intent::Resume(token) => self.driver.resume(token),
-                Intent::Remove(token) => self.driver.remove(token),
+                Intent::Remove(token) => {
+                    self.driver.remove(token);
+                    self.core.free_place(token);
+                }
             }
         }
     }

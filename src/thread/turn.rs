@@ -38,7 +38,7 @@ impl Core {
     pub fn fall_asleep(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let (queue, mailbox) = (&shared.queues[self.id], &shared.mailboxes[self.id]);
-        if !self.own_mail.is_empty() || !self.to_flush.is_empty() || !mailbox.is_empty() {
+        if self.stop || !self.own_mail.is_empty() || !self.to_flush.is_empty() || !mailbox.is_empty() {
             return false;
         }
         if shared.shard_count() == 1 {

@@ -90,7 +90,7 @@ fn ipv6_serves_too() {
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         return tell("SKIPPED: this machine has no IPv6");
     }
-    let server = Braid::start(&["--shards", "2", "--bind", "127.0.0.1 ::1"]);
+    let server = Braid::start(&["--shards", "2", "--bind", "127.0.0.1", "::1"]);
     let address = (Ipv6Addr::LOCALHOST, server.address.port());
     assert!(TcpStream::connect(address).is_ok(), "{}", server.log());
     let mut client = Client::connect(address.into());
