@@ -51,7 +51,11 @@ impl Fleet {
     /// # Errors
     /// When the server does not take them all, or this process may not have as many.
     pub fn connect(plan: &Plan, workload: &Workload) -> io::Result<Self> {
-        machine::allow_descriptors(plan.connections as u64 + 100)?;
+        let limit = machine::allow_descriptors()?;
+        if limit < plan.connections as u64 + 50 {
+            let text = format!("{} connections are more than {limit} descriptors allow", plan.connections);
+            return Err(io::Error::other(text));
+        }
         let threads = plan.threads.clamp(1, plan.connections.max(1));
         let ping = [vec!["PING".to_owned()]];
         let mut drivers = Vec::new();

@@ -12,6 +12,7 @@
 
 pub mod client;
 pub mod commands;
+pub mod compare;
 pub mod driver;
 pub mod fleet;
 pub mod histogram;

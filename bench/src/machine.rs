@@ -34,26 +34,22 @@ pub fn cores() -> Vec<usize> {
     (0..libc::CPU_SETSIZE as usize).filter(|&core| unsafe { libc::CPU_ISSET(core, &set) }).collect()
 }
 
-/// Raises the limit of open descriptors to at least `wanted`, if it is lower.
+/// Raises the limit of open descriptors, for this process and those it starts, as far as it may; says how far that is.
 ///
 /// # Errors
-/// When the hard limit is lower and this process may not raise it.
-pub fn allow_descriptors(wanted: u64) -> io::Result<()> {
+/// The kernel's.
+pub fn allow_descriptors() -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one `rlimit`.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    if limit.rlim_cur >= wanted {
-        return Ok(());
-    }
-    limit.rlim_cur = wanted;
-    limit.rlim_max = limit.rlim_max.max(wanted);
+    limit.rlim_cur = limit.rlim_max;
     // SAFETY: the kernel reads one `rlimit`.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(())
+    Ok(limit.rlim_cur)
 }
 
 /// Lets the calling thread's timed waits end on time instead of up to 50 µs later.
