@@ -1,1 +1,3 @@
-//! x
+//! Braid.
+
+pub mod net;
