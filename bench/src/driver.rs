@@ -15,7 +15,7 @@ use crate::machine;
 use crate::outcome::Outcome;
 use crate::workload::Workload;
 
-/// How long the last replies of a run may take to come.
+/// How long a run waits for replies when none come at all.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Room for one read, in bytes.
 const READ_BYTES: usize = 128 * 1024;
@@ -89,6 +89,7 @@ struct Run<'a> {
     free: VecDeque<usize>,
     under_way: u64,
     last_reply_ns: u64,
+    last_send_ns: u64,
     outcome: Outcome,
 }
 
@@ -108,6 +109,7 @@ impl<'a> Run<'a> {
             free,
             under_way: 0,
             last_reply_ns: 0,
+            last_send_ns: 0,
             outcome: Outcome::default(),
         }
     }
@@ -136,10 +138,10 @@ impl<'a> Run<'a> {
     /// Whether nothing is left to send and to hear, or hope is.
     fn is_over(&self) -> bool {
         let now = self.now_ns();
-        let sending =
-            now < self.end_ns && self.budget > 0 && self.driver.connections.iter().any(Option::is_some);
-        let patience = self.last_reply_ns.max(self.end_ns.min(now)) + PATIENCE.as_nanos() as u64;
-        !sending && (self.under_way == 0 || now > patience)
+        if self.under_way > 0 {
+            return now > self.last_reply_ns.max(self.last_send_ns) + PATIENCE.as_nanos() as u64;
+        }
+        now >= self.end_ns || self.budget == 0 || self.driver.connections.iter().all(Option::is_none)
     }
 
     fn serve(&mut self, ready: Ready) {
@@ -190,7 +192,7 @@ impl<'a> Run<'a> {
         let now_ns = self.now_ns();
         let units = self.driver.depth.min(self.budget);
         if units > 0 && now_ns < self.end_ns {
-            self.send(token, units, |_| now_ns);
+            self.send(token, units, now_ns, |_| now_ns);
         }
     }
 
@@ -213,7 +215,7 @@ impl<'a> Run<'a> {
             let units = due.div_ceil(self.free.len() as u64 + 1).min(room);
             let first = self.sent;
             self.sent += units;
-            self.send(token, units, |unit| ((first + unit) as f64 * interval_ns) as u64);
+            self.send(token, units, now_ns, |unit| ((first + unit) as f64 * interval_ns) as u64);
             if units < room {
                 self.free.push_back(token);
             }
@@ -232,12 +234,13 @@ impl<'a> Run<'a> {
     }
 
     /// Sends units over a connection; `at_ns` says since when the n-th of them waits.
-    fn send(&mut self, token: usize, units: u64, at_ns: impl Fn(u64) -> u64) {
+    fn send(&mut self, token: usize, units: u64, now_ns: u64, at_ns: impl Fn(u64) -> u64) {
         let Driver { connections, epoll, workload, first, .. } = &mut *self.driver;
         let Some(connection) = connections[token].as_mut() else { return };
         if self.under_way == 0 {
-            self.last_reply_ns = self.start.elapsed().as_nanos() as u64;
+            self.last_reply_ns = now_ns;
         }
+        self.last_send_ns = now_ns;
         self.under_way += units;
         self.budget -= units;
         let is_open = self.interval_ns.is_some();

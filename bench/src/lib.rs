@@ -15,6 +15,7 @@ pub mod commands;
 pub mod compare;
 pub mod driver;
 pub mod fleet;
+pub mod floor;
 pub mod histogram;
 pub mod machine;
 pub mod outcome;
