@@ -3,6 +3,8 @@ use crate::call::Call;
 use crate::fault::Outcome;
 use crate::spec::Spec;
 
+pub mod bitfield;
+pub mod bitmap;
 pub mod counter;
 pub mod lcs;
 pub mod many;
@@ -27,8 +29,15 @@ pub struct Command {
 }
 
 /// Every family.
-pub const FAMILIES: &[&[Command]] =
-    &[string::COMMANDS, substring::COMMANDS, counter::COMMANDS, many::COMMANDS, lcs::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[
+    string::COMMANDS,
+    substring::COMMANDS,
+    counter::COMMANDS,
+    many::COMMANDS,
+    lcs::COMMANDS,
+    bitmap::COMMANDS,
+    bitfield::COMMANDS,
+];
 
 /// Runs a command on the shards in hand: the one door through which every command of the engine passes.
 ///
