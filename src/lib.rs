@@ -1,1 +1,21 @@
-//! x
+//! The server: one keyspace, braided from one strand per core.
+pub mod chaos;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod coordinate;
+pub mod dispatch;
+pub mod log;
+pub mod memory;
+pub mod net;
+pub mod protocol;
+pub mod queues;
+pub mod route;
+pub mod serve;
+pub mod server;
+pub mod shared;
+pub mod signals;
+pub mod stats;
+pub mod table;
+pub mod thread;
+pub mod topology;

@@ -1,1 +1,66 @@
-fn main() {}
+//! The `braid` server.
+use braid::{cli, config, log, memory, server, signals};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: memory::Jemalloc = memory::Jemalloc;
+
+fn main() -> ExitCode {
+    let config = match cli::configure(std::env::args_os(), &mut std::io::stdin()) {
+        Ok(config) => config,
+        Err(stop) => return stop.report(),
+    };
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            text.lines().for_each(|line| log::warning(format_args!("{line}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(config: config::Config) -> Result<(), String> {
+    std::env::set_current_dir(&config.dir)
+        .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    log::open(&config)?;
+    log::notice(format_args!(
+        "Braid {} (compatible with Redis {}) starting, pid {}",
+        config::version::BRAID_VERSION,
+        config::version::REDIS_VERSION,
+        std::process::id()
+    ));
+    let pidfile = write_pidfile(&config.pidfile);
+    let signals = signals::Signals::block()?;
+    let port = config.port;
+    let running = server::start(config)?;
+    log::set_role(log::Role::Primary);
+    log::notice(format_args!(
+        "Running with {} shard{}, port {port}",
+        running.shared.shard_count(),
+        if running.shared.shard_count() == 1 { "" } else { "s" },
+    ));
+    log::notice(format_args!("Ready to accept connections"));
+    signals.stop_on_signal(std::sync::Arc::clone(&running.shared))?;
+    running.join()?;
+    if let Some(path) = pidfile
+        && let Err(error) = std::fs::remove_file(&path)
+    {
+        log::warning(format_args!("Can't remove the PID file {path}: {error}"));
+    }
+    log::notice(format_args!("Braid is now ready to exit, bye bye..."));
+    Ok(())
+}
+
+/// Writes the file with the process's number; gives back its path, to be removed at the end.
+fn write_pidfile(path: &str) -> Option<String> {
+    if path.is_empty() {
+        return None;
+    }
+    match std::fs::write(path, format!("{}\n", std::process::id())) {
+        Ok(()) => Some(path.to_owned()),
+        Err(error) => {
+            log::warning(format_args!("Failed to write PID file {path}: {error}"));
+            None
+        }
+    }
+}

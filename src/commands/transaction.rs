@@ -1,0 +1,135 @@
+//! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+use super::{Outcome, Server, ServerCommand, Verdict};
+use crate::coordinate::exec::Plan;
+use crate::coordinate::unit::Watching;
+use crate::thread::conn::Multi;
+use shards::commands::Args;
+use shards::fault::Fault;
+use shards::spec::{Arg, Categories, Flags, Group, KeyFlags, KeySpec, Spec};
+use std::sync::Arc;
+
+pub(super) const COMMANDS: &[ServerCommand] = &[MULTI, EXEC, DISCARD, WATCH, UNWATCH];
+
+const TRANSACTION: Spec = Spec {
+    group: Group::Transactions,
+    arity: 1,
+    flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
+    acl: Categories::TRANSACTION,
+    ..Spec::DEFAULT
+};
+
+const MULTI: ServerCommand = ServerCommand {
+    spec: Spec {
+        name: "multi",
+        summary: "Starts a transaction.",
+        since: "1.2.0",
+        complexity: "O(1)",
+        flags: TRANSACTION.flags.and(Flags::NO_MULTI),
+        ..TRANSACTION
+    },
+    run: multi,
+    subcommands: &[],
+};
+fn multi(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
+    if cx.conn.session.multi.is_some() {
+        return Err(Fault::new("ERR MULTI calls can not be nested"));
+    }
+    cx.conn.session.multi = Some(Multi::default());
+    cx.reply.ok();
+    Ok(Verdict::Done)
+}
+
+const EXEC: ServerCommand = ServerCommand {
+    spec: Spec {
+        name: "exec",
+        summary: "Executes all commands in a transaction.",
+        since: "1.2.0",
+        complexity: "Depends on commands in the transaction",
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::SKIP_SLOWLOG),
+        ..TRANSACTION
+    },
+    run: exec,
+    subcommands: &[],
+};
+fn exec(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
+    let Some(multi) = cx.conn.session.multi.take() else { return Err(Fault::new("ERR EXEC without MULTI")) };
+    if multi.aborted {
+        cx.core.unwatch(cx.conn);
+        return Err(Fault::new("EXECABORT Transaction discarded because of previous errors."));
+    }
+    let plan = Plan::new(multi.batch);
+    Ok(Verdict::enter(move |core, conn| core.plan_exec(conn, plan)))
+}
+
+const DISCARD: ServerCommand = ServerCommand {
+    spec: Spec {
+        name: "discard",
+        summary: "Discards a transaction.",
+        since: "2.0.0",
+        complexity: "O(N), when N is the number of queued commands",
+        ..TRANSACTION
+    },
+    run: discard,
+    subcommands: &[],
+};
+fn discard(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
+    if cx.conn.session.multi.take().is_none() {
+        return Err(Fault::new("ERR DISCARD without MULTI"));
+    }
+    cx.core.unwatch(cx.conn);
+    cx.reply.ok();
+    Ok(Verdict::Done)
+}
+
+const WATCH: ServerCommand = ServerCommand {
+    spec: Spec {
+        name: "watch",
+        arity: -2,
+        summary: "Monitors changes to keys to determine the execution of a transaction.",
+        since: "2.2.0",
+        complexity: "O(1) for every key.",
+        flags: TRANSACTION.flags.and(Flags::NO_MULTI),
+        keys: &[KeySpec::rest(KeyFlags::RO, 1, 1)],
+        args: &[Arg::key("key", 0).multiple()],
+        ..TRANSACTION
+    },
+    run: watch,
+    subcommands: &[],
+};
+fn watch(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
+    if cx.conn.session.multi.is_some() {
+        return Err(Fault::new("ERR WATCH inside MULTI is not allowed"));
+    }
+    let db = cx.conn.session.db;
+    let watching =
+        cx.conn.session.watching.get_or_insert_with(|| Watching { watch: Arc::default(), keys: Vec::new() });
+    let mut added = Watching { watch: Arc::clone(&watching.watch), keys: Vec::new() };
+    for &key in &args[1..] {
+        if !watching.keys.iter().any(|(other_db, other)| *other_db == db && **other == *key) {
+            watching.keys.push((db, key.into()));
+            added.keys.push((db, key.into()));
+        }
+    }
+    if added.keys.is_empty() {
+        cx.reply.ok();
+        return Ok(Verdict::Done);
+    }
+    Ok(Verdict::enter(move |core, conn| core.enter_watch(conn, &added)))
+}
+
+const UNWATCH: ServerCommand = ServerCommand {
+    spec: Spec {
+        name: "unwatch",
+        summary: "Forgets about watched keys of a transaction.",
+        since: "2.2.0",
+        complexity: "O(1)",
+        ..TRANSACTION
+    },
+    run: unwatch,
+    subcommands: &[],
+};
+fn unwatch(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
+    cx.core.unwatch(cx.conn);
+    cx.reply.ok();
+    Ok(Verdict::Done)
+}

@@ -1,0 +1,147 @@
+//! A batch of commands on its way to a shard: the bytes of the arguments, copied once, and where each begins.
+use super::unit::Watching;
+use crate::net::Token;
+use crate::table::CommandId;
+use shards::keyspace::Hashed;
+use shards::reply::{Reply, Resp};
+use smallvec::SmallVec;
+
+/// The arguments of a command, as commands take them.
+pub type ArgVec<'a> = SmallVec<[&'a [u8]; 12]>;
+
+/// One command of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Queued {
+    /// Which command.
+    pub id: CommandId,
+    /// The selected database.
+    pub db: u16,
+    /// Where its arguments begin in the list of all.
+    first: u32,
+    count: u32,
+    /// Slot and hash of its first key, if it was worked out.
+    hint: Option<(u16, u64)>,
+}
+
+/// Commands with their arguments.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    args: Vec<(u32, u32)>,
+    /// The commands.
+    pub commands: Vec<Queued>,
+    /// The protocol version of the replies.
+    pub resp: Resp,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
+}
+
+impl Batch {
+    /// Adds a command.
+    pub fn push<'a>(
+        &mut self,
+        id: CommandId,
+        db: u16,
+        args: impl IntoIterator<Item = &'a [u8]>,
+        hint: Option<Hashed<'_>>,
+    ) {
+        let first = self.args.len();
+        for arg in args {
+            self.args.push((self.bytes.len() as u32, arg.len() as u32));
+            self.bytes.extend_from_slice(arg);
+        }
+        let count = (self.args.len() - first) as u32;
+        let hint = hint.map(|key| (key.slot, key.hash));
+        self.commands.push(Queued { id, db, first: first as u32, count, hint });
+    }
+    /// The arguments of one of the commands.
+    #[inline]
+    #[must_use]
+    pub fn args(&self, command: Queued) -> ArgVec<'_> {
+        let spans = &self.args[command.first as usize..][..command.count as usize];
+        spans.iter().map(|&(at, len)| &self.bytes[at as usize..][..len as usize]).collect()
+    }
+    /// The hashed first key of a command whose arguments are `args`, if its place is 1.
+    #[inline]
+    #[must_use]
+    pub fn hint<'a>(&self, command: Queued, args: &[&'a [u8]]) -> Option<Hashed<'a>> {
+        let (slot, hash) = command.hint?;
+        args.get(1).map(|bytes| Hashed { bytes, hash, slot })
+    }
+    /// Bytes that it holds.
+    #[must_use]
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+    /// Whether more fits in: offsets are of 32 bits.
+    #[must_use]
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        self.bytes.len() + bytes < u32::MAX as usize
+    }
+    /// Forgets the commands and keeps the room, unless that is large.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.args.clear();
+        self.commands.clear();
+        self.bytes.shrink_to(64 * 1024);
+        self.args.shrink_to(4096);
+        self.commands.shrink_to(1024);
+    }
+}
+
+/// Whom a reply is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The connection's thread.
+    pub thread: usize,
+    /// The connection.
+    pub token: Token,
+    /// Its place among the connection's replies.
+    pub sequence: u64,
+}
+
+/// What a run does beside its commands.
+#[derive(Debug, Default)]
+pub enum Act {
+    /// Nothing.
+    #[default]
+    Commands,
+    /// It is one transaction, under a WATCH or not.
+    Exec(Option<Watching>),
+    /// It begins to watch the keys named.
+    Watch(Watching),
+    /// It ceases to. Nobody waits for the reply.
+    Unwatch(Watching),
+}
+
+/// Commands of one connection for one shard, with room for their replies.
+#[derive(Debug)]
+pub struct Run {
+    /// Who waits for the replies.
+    pub origin: Origin,
+    /// The commands.
+    pub batch: Batch,
+    /// What else.
+    pub act: Act,
+    /// When it was entered, ms since 1970.
+    pub entered_ms: i64,
+    /// The replies, one after another.
+    pub reply: Reply,
+    /// It was a transaction, and a watched key had changed: nothing was done.
+    pub aborted: bool,
+}
+
+impl Run {
+    /// An empty run.
+    #[must_use]
+    pub fn new(origin: Origin) -> Run {
+        Run {
+            origin,
+            batch: Batch::default(),
+            act: Act::Commands,
+            entered_ms: 0,
+            reply: Reply::default(),
+            aborted: false,
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Entering: how a command gets to its shards, in the order in which its connection sent it (rules R1 to R3).
+//!
+//! A connection's commands for the same other shard gather in one *open run*, which is pushed when a command for elsewhere
+//! comes or the window ends; nothing of the connection is entered between. Where the shard is in hand and its queue is
+//! empty, entering is running.
+use super::batch::{Act, Run};
+use super::unit::{Kind, Part, Unit, Watching};
+use crate::queues::Request;
+use crate::route;
+use crate::table::{CommandId, Entry};
+use crate::thread::conn::{Assembly, Conn};
+use crate::thread::core::Core;
+use shards::commands::Args;
+use shards::keyspace::Hashed;
+use shards::slot::{shard_of_slot, slot_of};
+use shards::spec::{Merge, Span};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Shards, ascending, no two alike.
+pub type ShardSet = SmallVec<[usize; 8]>;
+
+/// Adds a shard to a set.
+pub fn add_shard(set: &mut ShardSet, shard: usize) {
+    if let Err(at) = set.binary_search(&shard) {
+        set.insert(at, shard);
+    }
+}
+
+/// Commands of one run, at most: so that one connection's do not hold up the others'.
+const RUN_COMMANDS_MAX: usize = 512;
+/// Bytes of one run, or little more.
+const RUN_BYTES_MAX: usize = 1 << 20;
+
+impl Core {
+    /// Enters a command that one shard carries out: runs it at once, or sends it there.
+    #[inline]
+    pub(crate) fn enter_one(
+        &mut self,
+        conn: &mut Conn,
+        shard: usize,
+        id: CommandId,
+        args: Args<'_>,
+        hint: Option<Hashed<'_>>,
+    ) {
+        if self.may_run_here(conn, shard) {
+            let mut reply = conn.begin_reply();
+            self.run_here(shard, (id, conn.session.db, conn.session.no_touch), args, hint, &mut reply);
+            conn.end_reply(reply);
+        } else {
+            self.add_to_run(conn, shard, id, args, hint);
+        }
+    }
+
+    /// Whether a command for `shard` may be entered by running it here and now.
+    #[inline]
+    fn may_run_here(&mut self, conn: &mut Conn, shard: usize) -> bool {
+        if self.shared.shard_count() == 1 {
+            return true;
+        }
+        if let Some((open, _)) = &self.open {
+            if *open == shard {
+                return false;
+            }
+            self.close_run(conn);
+        }
+        if !self.get_strand(shard) {
+            return false;
+        }
+        if self.entered_at_once(conn, shard) {
+            return true;
+        }
+        // Somebody was faster: first the queue, in its order.
+        self.serve(shard);
+        self.strands[shard].is_some() && self.entered_at_once(conn, shard)
+    }
+
+    /// Whether this is the instant at which something run on a shard in hand is entered: nothing is queued before it.
+    #[inline]
+    fn entered_at_once(&self, conn: &Conn, shard: usize) -> bool {
+        let Some(strand) = &self.strands[shard] else { return false };
+        if strand.stalled.is_some() {
+            return false;
+        }
+        let queue = &self.shared.queues[shard];
+        if conn.has_pending() {
+            self.shared.gate.marked(self.id, || queue.is_empty())
+        } else {
+            queue.is_empty()
+        }
+    }
+
+    /// Adds a command to the open run for its shard, opening one if need be.
+    fn add_to_run(
+        &mut self,
+        conn: &mut Conn,
+        shard: usize,
+        id: CommandId,
+        args: Args<'_>,
+        hint: Option<Hashed<'_>>,
+    ) {
+        let bytes: usize = args.iter().map(|arg| arg.len()).sum();
+        if let Some((_, run)) = &self.open {
+            let fits =
+                run.batch.commands.len() < RUN_COMMANDS_MAX && run.batch.bytes_len() + bytes <= RUN_BYTES_MAX;
+            let same = run.batch.resp == conn.session.resp && run.batch.no_touch == conn.session.no_touch;
+            if !fits || !same || conn.session.reply_mode != crate::thread::conn::ReplyMode::On {
+                self.close_run(conn);
+            }
+        }
+        if self.open.is_none() {
+            let sequence = conn.expect(Assembly::Plain, 0, 0);
+            let origin = conn.origin(self.id, sequence);
+            let mut run = self.new_run(origin);
+            run.batch.resp = conn.session.resp;
+            run.batch.no_touch = conn.session.no_touch;
+            self.open = Some((shard, run));
+        }
+        conn.expect_more(1, bytes);
+        if let Some((_, run)) = &mut self.open {
+            run.batch.push(id, conn.session.db, args.iter().copied(), hint);
+        }
+    }
+
+    fn new_run(&mut self, origin: super::batch::Origin) -> Box<Run> {
+        match self.pool.pop() {
+            Some(mut run) => {
+                run.origin = origin;
+                run
+            }
+            None => Box::new(Run::new(origin)),
+        }
+    }
+
+    /// Pushes the open run, if there is one.
+    #[inline]
+    pub(crate) fn close_run(&mut self, conn: &Conn) {
+        if let Some((shard, run)) = self.open.take() {
+            self.push_run(conn, shard, run);
+        }
+    }
+
+    fn push_run(&mut self, conn: &Conn, shard: usize, mut run: Box<Run>) {
+        run.entered_ms = self.now_ms;
+        let queue = &self.shared.queues[shard];
+        // Its own place in the order of replies is one; more means that something else is unanswered.
+        if conn.pending_len() > 1 {
+            self.shared.gate.marked(self.id, || queue.push(Request::Run(run)));
+        } else {
+            queue.push(Request::Run(run));
+        }
+        self.nudge(shard);
+        self.stats.hops += 1;
+    }
+
+    /// Enters a run of its own, with something beside its commands (WATCH, a transaction).
+    pub(crate) fn enter_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
+        if self.may_run_here(conn, shard) {
+            return self.run_act_here(conn, shard, &assembly, part);
+        }
+        self.close_run(conn);
+        let sequence = conn.expect(assembly, part.batch.commands.len().max(1), part.batch.bytes_len());
+        let mut run = self.new_run(conn.origin(self.id, sequence));
+        run.batch = part.batch;
+        run.act = part.act;
+        self.push_run(conn, shard, run);
+    }
+
+    /// Enters a command whose keys may be on several shards, or that has none.
+    pub(crate) fn enter_many(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
+        let shards = self.shards_of(entry, args);
+        if let [only] = shards[..] {
+            return self.enter_one(conn, only, entry.id, args, None);
+        }
+        match entry.spec.span {
+            Span::FanOut(merge) => self.fan_out(conn, entry, args, merge),
+            Span::EveryShard(merge) => {
+                let parts = shards.iter().map(|_| self.part_with(conn, entry.id, args)).collect();
+                self.enter_unit(conn, Kind::FanOut, &shards, parts, Assembly::Merge(merge, Vec::new()));
+            }
+            _ => {
+                let part = self.part_with(conn, entry.id, args);
+                self.enter_unit(conn, Kind::Gathered, &shards, vec![part], Assembly::Plain);
+            }
+        }
+    }
+
+    /// The shards that a command is for; some one shard where it has no keys.
+    pub(crate) fn shards_of(&self, entry: &Entry, args: Args<'_>) -> ShardSet {
+        let count = self.shared.shard_count();
+        let mut set = ShardSet::new();
+        match entry.spec.span {
+            Span::EveryShard(_) | Span::GatherAll | Span::AnyShard => set.extend(0..count),
+            Span::Cursor(at) => {
+                let cursor = args
+                    .get(usize::from(at))
+                    .and_then(|cursor| std::str::from_utf8(cursor).ok()?.parse::<u64>().ok());
+                let slot = cursor.and_then(|cursor| u16::try_from(cursor >> 32).ok());
+                set.push(
+                    slot.filter(|slot| *slot < shards::slot::SLOT_COUNT)
+                        .map_or(0, |slot| shard_of_slot(slot, count)),
+                );
+            }
+            Span::Gather | Span::FanOut(_) => {
+                for (at, _) in route::keys_of(entry.spec, args) {
+                    add_shard(&mut set, shard_of_slot(slot_of(args[at]), count));
+                }
+                if set.is_empty() {
+                    set.push(self.id);
+                }
+            }
+        }
+        set
+    }
+
+    fn part_with(&self, conn: &Conn, id: CommandId, args: Args<'_>) -> Part {
+        let mut part = Part::default();
+        part.batch.resp = conn.session.resp;
+        part.batch.no_touch = conn.session.no_touch;
+        part.batch.push(id, conn.session.db, args.iter().copied(), None);
+        part
+    }
+
+    /// Deals the keys of a command, each with what belongs to it, to their shards.
+    fn fan_out(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>, merge: Merge) {
+        let count = self.shared.shard_count();
+        let keys = route::keys_of(entry.spec, args);
+        let stride = if keys.len() > 1 { keys[1].0 - keys[0].0 } else { 1 };
+        let mut shards = ShardSet::new();
+        let owners: SmallVec<[usize; 16]> =
+            keys.iter().map(|(at, _)| shard_of_slot(slot_of(args[*at]), count)).collect();
+        owners.iter().for_each(|owner| add_shard(&mut shards, *owner));
+        let order: Vec<u16> = owners
+            .iter()
+            .map(|owner| shards.iter().position(|shard| shard == owner).unwrap_or(0) as u16)
+            .collect();
+        let parts = (0..shards.len()).map(|part| {
+            let of_part = keys.iter().zip(&order).filter(|(_, order)| usize::from(**order) == part);
+            let dealt = of_part.flat_map(|((at, _), _)| args[*at..].iter().take(stride).copied());
+            // What stands before the keys goes to every part.
+            let dealt: SmallVec<[&[u8]; 16]> = args[..keys[0].0].iter().copied().chain(dealt).collect();
+            self.part_with(conn, entry.id, &dealt)
+        });
+        let parts = parts.collect();
+        self.enter_unit(conn, Kind::FanOut, &shards, parts, Assembly::Merge(merge, order));
+    }
+
+    /// Enters a unit into the queues of all its shards, as one.
+    pub(crate) fn enter_unit(
+        &mut self,
+        conn: &mut Conn,
+        kind: Kind,
+        shards: &[usize],
+        parts: Vec<Part>,
+        assembly: Assembly,
+    ) {
+        self.close_run(conn);
+        let (commands, bytes) = parts.iter().fold((0, 0), |(commands, bytes), part| {
+            (commands + part.batch.commands.len(), bytes + part.batch.bytes_len())
+        });
+        let sequence = conn.expect(assembly, commands.max(1), bytes);
+        let unit = Arc::new(Unit::new(conn.origin(self.id, sequence), kind, shards.into(), parts));
+        let requests: SmallVec<[(usize, Request); 8]> = shards
+            .iter()
+            .enumerate()
+            .map(|(index, &shard)| (shard, Request::Part(Arc::clone(&unit), index)))
+            .collect();
+        self.shared.gate.exclusive(|| {
+            for (shard, request) in requests {
+                self.shared.queues[shard].push(request);
+            }
+            unit.set_entered(self.now_ms);
+        });
+        shards.iter().for_each(|shard| self.nudge(*shard));
+        self.stats.units += 1;
+        self.stats.hops += shards.len() as u64;
+    }
+
+    /// Begins to watch keys, on all their shards at once.
+    pub(crate) fn enter_watch(&mut self, conn: &mut Conn, watching: &Watching) {
+        let mut dealt = self.deal_watching(watching);
+        if let [(shard, _)] = dealt[..] {
+            let (_, watching) = dealt.remove(0);
+            return self.enter_act(
+                conn,
+                shard,
+                Assembly::Plain,
+                Part { act: Act::Watch(watching), ..Part::default() },
+            );
+        }
+        let shards: ShardSet = dealt.iter().map(|(shard, _)| *shard).collect();
+        let part = |(_, watching)| Part { act: Act::Watch(watching), ..Part::default() };
+        let parts = dealt.into_iter().map(part).collect();
+        self.enter_unit(conn, Kind::FanOut, &shards, parts, Assembly::Merge(Merge::First, Vec::new()));
+    }
+
+    /// Ceases to watch. Nobody waits for it: what is marked until then is looked at by nobody.
+    pub(crate) fn unwatch(&mut self, conn: &mut Conn) {
+        let Some(watching) = conn.session.watching.take() else { return };
+        self.close_run(conn);
+        for (shard, watching) in self.deal_watching(&watching) {
+            let mut run = self.new_run(conn.origin(self.id, u64::MAX));
+            run.act = Act::Unwatch(watching);
+            run.entered_ms = self.now_ms;
+            self.shared.queues[shard].push(Request::Run(run));
+            self.nudge(shard);
+        }
+    }
+
+    /// The watched keys by shard, in ascending order of shards.
+    fn deal_watching(&self, watching: &Watching) -> Vec<(usize, Watching)> {
+        let mut dealt: Vec<(usize, Watching)> = Vec::new();
+        for (db, key) in &watching.keys {
+            let shard = shard_of_slot(slot_of(key), self.shared.shard_count());
+            let at = match dealt.binary_search_by_key(&shard, |(shard, _)| *shard) {
+                Ok(at) => at,
+                Err(at) => {
+                    dealt.insert(
+                        at,
+                        (shard, Watching { watch: Arc::clone(&watching.watch), keys: Vec::new() }),
+                    );
+                    at
+                }
+            };
+            dealt[at].1.keys.push((*db, key.clone()));
+        }
+        dealt
+    }
+}

@@ -1,0 +1,441 @@
+//! The road of a command: parse, admit, call, route, and off to its shards.
+//!
+//! `feed` takes a window of bytes, finds a handful of commands in it, has the processor fetch what they will look up, and
+//! carries them out one after another; `call` is the one function through which every command of every client passes.
+use crate::commands::{Server, Verdict};
+use crate::coordinate::batch::ArgVec;
+use crate::coordinate::survey::Survey;
+use crate::protocol::parse::{Found, Limits, UNAUTHENTICATED};
+use crate::protocol::{inline, parse::Parser};
+use crate::queues::Mail;
+use crate::table::{CommandId, Entry, Handler, Route, table};
+use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
+use crate::thread::core::{Core, Parsed, Scratch};
+use shards::commands::Args;
+use shards::fault::Fault;
+use shards::keyspace::Hashed;
+use shards::slot::shard_of_slot;
+use shards::spec::Flags;
+use std::sync::Arc;
+
+/// Commands that are looked at together.
+const BATCH: usize = 32;
+/// Commands and bytes that one connection may have under way on other threads.
+const IN_FLIGHT_MAX: (usize, usize) = (4096, 8 << 20);
+
+impl Core {
+    /// Bytes came for a connection.
+    pub fn received(&mut self, conn: &mut Conn, bytes: &[u8]) {
+        conn.active_ms = self.now_ms;
+        conn.totals.bytes_in += bytes.len() as u64;
+        self.stats.bytes_in += bytes.len() as u64;
+        if conn.input.is_empty() {
+            let consumed = self.feed(conn, bytes);
+            conn.input.bytes.extend_from_slice(&bytes[consumed..]);
+        } else {
+            conn.input.bytes.extend_from_slice(bytes);
+            self.feed_input(conn);
+        }
+        if conn.input.rest().len() as u64 > self.config.client_query_buffer_limit_bytes {
+            crate::log::warning(format_args!(
+                "Closing client that reached max query buffer length: id={}",
+                conn.id
+            ));
+            conn.dead = true;
+        }
+    }
+
+    /// Goes on with what a connection has sent before.
+    pub fn feed_input(&mut self, conn: &mut Conn) {
+        if conn.input.is_empty() || conn.hold.is_some() {
+            return;
+        }
+        let input = std::mem::take(&mut conn.input);
+        let consumed = self.feed(conn, input.rest());
+        conn.input = input;
+        conn.input.consume(consumed);
+    }
+
+    /// Carries out the commands of a window, as many as are complete and the connection has credit for; gives back how many
+    /// bytes are done with.
+    fn feed(&mut self, conn: &mut Conn, window: &[u8]) -> usize {
+        if conn.out.capacity() == 0
+            && let Some(buffer) = self.buffers.pop()
+        {
+            conn.out = buffer;
+        }
+        self.stats.begin();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut consumed = 0;
+        while self.may_go_on(conn) && consumed < window.len() {
+            let limits = self.limits(conn);
+            let batch = if conn.session.authenticated { BATCH } else { 1 };
+            let broken = find_commands(&mut conn.parser, window, consumed, limits, batch, &mut scratch);
+            if !self.carry_out(conn, window, &scratch, &mut consumed) {
+                // What follows is parsed again later, from where it begins.
+                conn.parser = Parser::default();
+                break;
+            }
+            if let Some(text) = broken {
+                self.refuse_protocol(conn, &text);
+                consumed = window.len();
+            } else if scratch.parsed.len() < batch {
+                break;
+            }
+        }
+        self.scratch = scratch;
+        self.close_run(conn);
+        self.settle();
+        consumed
+    }
+
+    /// Whether the next command may be carried out now.
+    fn may_go_on(&self, conn: &Conn) -> bool {
+        let (commands, bytes) = conn.in_flight;
+        conn.hold.is_none()
+            && !conn.closing
+            && !conn.dead
+            && commands < IN_FLIGHT_MAX.0
+            && bytes < IN_FLIGHT_MAX.1
+            && conn.output_bytes() < self.output_bytes_max()
+    }
+
+    fn limits(&self, conn: &Conn) -> Limits {
+        if conn.session.authenticated {
+            Limits {
+                bulk_bytes_max: self.config.proto_max_bulk_len_bytes as usize,
+                args_max: i32::MAX as usize,
+            }
+        } else {
+            UNAUTHENTICATED
+        }
+    }
+
+    /// Carries out the commands found; whether it got to the end of them.
+    fn carry_out(&mut self, conn: &mut Conn, window: &[u8], scratch: &Scratch, consumed: &mut usize) -> bool {
+        let Scratch { parsed, spans } = scratch;
+        if parsed.len() > 1 {
+            self.look_ahead(conn, window, scratch);
+        }
+        for (index, command) in parsed.iter().enumerate() {
+            *consumed = command.end;
+            let spans = &spans[command.first..][..command.count];
+            let args: ArgVec<'_> = spans
+                .iter()
+                .map(|&(at, len)| &window[command.begin..][at as usize..][..len as usize])
+                .collect();
+            if args.is_empty() {
+                continue;
+            }
+            if window[command.begin] == b'*' {
+                self.call(conn, &args);
+            } else {
+                self.call_inline(conn, &args);
+            }
+            if !self.may_go_on(conn) {
+                return index + 1 == parsed.len();
+            }
+        }
+        true
+    }
+
+    /// Words of an inline request may be quoted; and a browser may be at the other end.
+    fn call_inline(&mut self, conn: &mut Conn, args: &[&[u8]]) {
+        if args[0].eq_ignore_ascii_case(b"post") || args[0].eq_ignore_ascii_case(b"host:") {
+            crate::log::warning(format_args!(
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+                 Connection aborted."
+            ));
+            conn.dead = true;
+            return;
+        }
+        let words: Vec<_> = args.iter().map(|word| inline::unescape(word)).collect();
+        let args: ArgVec<'_> = words.iter().map(Vec::as_slice).collect();
+        self.call(conn, &args);
+    }
+
+    /// Has the processor fetch what the next commands will look up, where that is in hand.
+    fn look_ahead(&mut self, conn: &Conn, window: &[u8], scratch: &Scratch) {
+        let Some(strand) = &self.strands[self.id] else { return };
+        for look in 0..3 {
+            for command in scratch.parsed.iter().filter(|command| command.count > 1) {
+                let (at, len) = scratch.spans[command.first + 1];
+                let key = &window[command.begin..][at as usize..][..len as usize];
+                let slot = shards::slot::slot_of(key);
+                if len <= 64 && strand.shard.slots.contains(&slot) {
+                    strand.shard.prefetch(conn.session.db, Hashed::new(key), look);
+                }
+            }
+        }
+    }
+
+    /// The command of a client, whatever it is: looked up, admitted, carried out or sent on its way.
+    #[inline]
+    pub fn call(&mut self, conn: &mut Conn, args: Args<'_>) {
+        conn.totals.commands += 1;
+        if conn.session.reply_mode == ReplyMode::SkipNext {
+            conn.session.reply_mode = ReplyMode::Skip;
+        }
+        match self.admit(conn, args) {
+            Ok(entry) => {
+                conn.last_command = Some(entry.id);
+                if conn.session.multi.is_some() && !is_immediate(entry) {
+                    self.queue_in_multi(conn, entry, args);
+                } else {
+                    self.route(conn, entry, args);
+                }
+            }
+            Err((id, fault)) => self.refuse(conn, id, &fault),
+        }
+        if conn.session.reply_mode == ReplyMode::Skip {
+            conn.session.reply_mode = ReplyMode::On;
+        }
+    }
+
+    /// Finds the command and asks whether this client may have it carried out now.
+    #[inline]
+    fn admit(&mut self, conn: &Conn, args: Args<'_>) -> Result<&'static Entry, (Option<CommandId>, Fault)> {
+        let Some(id) = self.shared.names.find(args[0]) else { return Err((None, unknown_command(args))) };
+        let mut entry = table().entry(id);
+        if !entry.subcommands.is_empty() && args.len() > 1 {
+            entry = table()
+                .find_sub(entry, args[1])
+                .ok_or_else(|| (Some(id), unknown_subcommand(entry, args)))?;
+        }
+        if !entry.spec.fits(args.len()) {
+            return Err((Some(entry.id), Fault::arity(entry.spec.name)));
+        }
+        if !conn.session.authenticated && !entry.spec.flags.has(Flags::NO_AUTH) {
+            return Err((Some(entry.id), Fault::new("NOAUTH Authentication required.")));
+        }
+        if conn.session.multi.is_some() && entry.spec.flags.has(Flags::NO_MULTI) {
+            return Err((Some(entry.id), Fault::new("ERR Command not allowed inside a transaction")));
+        }
+        if entry.spec.flags.has(Flags::PROTECTED)
+            && let Some(fault) = self.refuse_protected(conn, entry)
+        {
+            return Err((Some(entry.id), fault));
+        }
+        Ok(entry)
+    }
+
+    fn refuse_protected(&self, conn: &Conn, entry: &Entry) -> Option<Fault> {
+        let is_debug = entry.spec.name.starts_with("debug");
+        let allowed =
+            if is_debug { self.config.enable_debug_command } else { self.config.enable_module_command };
+        (!allowed.allows(conn.peer.is_local())).then(|| {
+            let (what, option) =
+                if is_debug { ("DEBUG", "enable-debug-command") } else { ("MODULE", "enable-module-command") };
+            Fault::text(format!(
+                "ERR {what} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
+                 connection, otherwise you need to set this option in the configuration file, and then restart the server."
+            ))
+        })
+    }
+
+    /// A command is not carried out; a transaction that it was meant for will not be either.
+    fn refuse(&mut self, conn: &mut Conn, id: Option<CommandId>, fault: &Fault) {
+        if let Some(multi) = &mut conn.session.multi {
+            multi.aborted = true;
+        }
+        self.close_run(conn);
+        let mut reply = conn.begin_reply();
+        let start = reply.bytes.len();
+        reply.error(&fault.0);
+        self.stats.rejected(id, &reply.bytes[start..]);
+        conn.end_reply(reply);
+    }
+
+    fn refuse_protocol(&mut self, conn: &mut Conn, text: &str) {
+        self.close_run(conn);
+        let mut reply = conn.begin_reply();
+        reply.error(format!("ERR {text}").as_bytes());
+        conn.end_reply(reply);
+        conn.closing = true;
+    }
+
+    fn queue_in_multi(&mut self, conn: &mut Conn, entry: &Entry, args: Args<'_>) {
+        self.close_run(conn);
+        let db = conn.session.db;
+        let Some(multi) = &mut conn.session.multi else { return };
+        if !multi.batch.has_room_for(args.iter().map(|arg| arg.len()).sum()) {
+            multi.aborted = true;
+        } else {
+            multi.batch.push(entry.id, db, args.iter().copied(), None);
+        }
+        let mut reply = conn.begin_reply();
+        reply.status("QUEUED");
+        conn.end_reply(reply);
+    }
+
+    /// Sends a command where its keys are.
+    #[inline]
+    fn route(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
+        match entry.route {
+            Route::FirstKey => {
+                let key = Hashed::new(args[1]);
+                let shard = shard_of_slot(key.slot, self.shared.shard_count());
+                self.enter_one(conn, shard, entry.id, args, Some(key));
+            }
+            Route::Server => self.call_server(conn, entry, args),
+            Route::Keys | Route::NoKeys => self.enter_many(conn, entry, args),
+        }
+    }
+
+    /// Runs a command of the server on this thread.
+    pub(crate) fn call_server(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
+        self.close_run(conn);
+        let mut reply = conn.begin_reply();
+        let start = reply.bytes.len();
+        let verdict = self.run_server(conn, entry, args, &mut reply);
+        if !matches!(verdict, Verdict::Ask(..)) {
+            self.stats.ran(entry.id, &reply.bytes[start..]);
+        }
+        conn.end_reply(reply);
+        self.follow(conn, verdict);
+    }
+
+    /// Runs a command of the server with a reply of the caller's; a fault is written to it.
+    pub(crate) fn run_server(
+        &mut self,
+        conn: &mut Conn,
+        entry: &'static Entry,
+        args: Args<'_>,
+        reply: &mut shards::reply::Reply,
+    ) -> Verdict {
+        let Handler::Server(command) = entry.handler else {
+            unreachable!("commands of the engine are routed to shards");
+        };
+        let start = reply.bytes.len();
+        let outcome = (command.run)(&mut Server { core: self, conn, reply }, args);
+        outcome.unwrap_or_else(|fault| {
+            reply.bytes.truncate(start);
+            reply.error(&fault.0);
+            Verdict::Done
+        })
+    }
+
+    /// Does what a command of the server ended with.
+    pub(crate) fn follow(&mut self, conn: &mut Conn, verdict: Verdict) {
+        match verdict {
+            Verdict::Done => {}
+            Verdict::Enter(enter) => enter(self, conn),
+            Verdict::Close => conn.closing = true,
+            Verdict::Ask(ask, finish) => {
+                let sequence = conn.expect(Assembly::Plain, 1, 0);
+                let origin = conn.origin(self.id, sequence);
+                conn.hold = Some(Hold::Survey);
+                let survey = Arc::new(Survey::new(origin, self.shared.shard_count(), ask, finish));
+                self.survey(&survey);
+            }
+        }
+    }
+
+    /// All threads have answered a question: the reply is written, and the connection goes on.
+    pub fn answered(&mut self, survey: &Survey) {
+        let Some(mut conn) = self.check_out(survey.origin.token) else { return };
+        if let Some(finish) = survey.take_finish() {
+            let mut reply = shards::reply::Reply::new(conn.session.resp);
+            conn.hold = None;
+            let verdict = finish(&mut Server { core: self, conn: &mut conn, reply: &mut reply });
+            let mut pool = std::mem::take(&mut self.pool);
+            conn.answered(survey.origin.sequence, reply.bytes, &mut pool);
+            self.pool = pool;
+            self.follow(&mut conn, verdict);
+            self.feed_input(&mut conn);
+            self.settle();
+        }
+        self.check_in(conn);
+    }
+
+    /// Mail came: replies, questions.
+    pub fn mail_came(&mut self, mail: Mail) {
+        match mail {
+            Mail::Ran(run) => {
+                let token = run.origin.token;
+                match self.check_out(token) {
+                    Some(mut conn) => {
+                        let mut pool = std::mem::take(&mut self.pool);
+                        conn.ran(run, &mut pool);
+                        self.pool = pool;
+                        self.feed_input(&mut conn);
+                        self.check_in(conn);
+                    }
+                    None => crate::thread::conn::give_back(&mut self.pool, run),
+                }
+            }
+            Mail::Done(unit) => {
+                if let Some(mut conn) = self.check_out(unit.origin.token) {
+                    let mut pool = std::mem::take(&mut self.pool);
+                    conn.done(unit, &mut pool);
+                    self.pool = pool;
+                    self.feed_input(&mut conn);
+                    self.check_in(conn);
+                }
+            }
+            Mail::Ask(survey) => {
+                if survey.ask(self) {
+                    self.mail(survey.origin.thread, Mail::Answered(survey));
+                }
+            }
+            Mail::Answered(survey) => self.answered(&survey),
+            Mail::Client(..) | Mail::Stop => unreachable!("the loop takes these"),
+        }
+    }
+}
+
+/// Finds up to `batch` commands in the window from `at` on. Gives back why it cannot go on, if it cannot.
+fn find_commands(
+    parser: &mut Parser,
+    window: &[u8],
+    mut at: usize,
+    limits: Limits,
+    batch: usize,
+    scratch: &mut Scratch,
+) -> Option<String> {
+    scratch.parsed.clear();
+    scratch.spans.clear();
+    while scratch.parsed.len() < batch && at < window.len() {
+        let first = scratch.spans.len();
+        match parser.parse(&window[at..], limits, &mut scratch.spans) {
+            Found::Command { count, consumed } => {
+                scratch.parsed.push(Parsed { first, count, begin: at, end: at + consumed });
+                at += consumed;
+            }
+            Found::Incomplete { .. } => break,
+            Found::Broken(text) => return Some(text),
+        }
+    }
+    None
+}
+
+/// Commands that are carried out though a transaction is open.
+fn is_immediate(entry: &Entry) -> bool {
+    matches!(entry.spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+/// Redis's words, with the first of the arguments.
+fn unknown_command(args: Args<'_>) -> Fault {
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(&args[0][..args[0].len().min(128)]);
+    text.extend_from_slice(b"', with args beginning with: ");
+    let mut room: usize = 128;
+    for arg in &args[1..] {
+        if room == 0 {
+            break;
+        }
+        let shown = &arg[..arg.len().min(room)];
+        text.push(b'\'');
+        text.extend_from_slice(shown);
+        text.extend_from_slice(b"' ");
+        room = room.saturating_sub(shown.len() + 3);
+    }
+    Fault::text(text)
+}
+
+fn unknown_subcommand(entry: &Entry, args: Args<'_>) -> Fault {
+    let mut text = b"ERR unknown subcommand '".to_vec();
+    text.extend_from_slice(&args[1][..args[1].len().min(128)]);
+    text.extend_from_slice(format!("'. Try {} HELP.", entry.spec.name.to_ascii_uppercase()).as_bytes());
+    Fault::text(text)
+}

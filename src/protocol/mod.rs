@@ -1,0 +1,3 @@
+//! The wire's reading half. The writing half, with the commands, is `shards::reply`.
+pub mod inline;
+pub mod parse;

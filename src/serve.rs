@@ -1,0 +1,335 @@
+//! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
+use crate::coordinate::batch::{Act, Batch, Run};
+use crate::coordinate::unit::{Kind, Part, Unit, Watching};
+use crate::queues::{Mail, Request, Strand};
+use crate::stats::Stats;
+use crate::table::{CommandId, Handler, table};
+use crate::thread::conn::{Assembly, Conn, assemble};
+use crate::thread::core::Core;
+use shards::call::Call;
+use shards::commands::{Args, execute};
+use shards::effects::Effects;
+use shards::keyspace::Hashed;
+use shards::reply::Reply;
+use shards::settings::Settings;
+use shards::shard::Shard;
+use std::sync::Arc;
+
+/// What commands run with, whoever runs them.
+struct Bench<'a> {
+    settings: &'a Settings,
+    effects: &'a mut Effects,
+    stats: &'a mut Stats,
+    now_ms: i64,
+}
+
+/// Requests served in one go: between two looks at the sockets.
+const SERVED_MAX: usize = 1024;
+
+impl Core {
+    /// Runs one command of a connection on a shard in hand.
+    #[inline]
+    pub(crate) fn run_here(
+        &mut self,
+        shard: usize,
+        (id, db, no_touch): (CommandId, u16, bool),
+        args: Args<'_>,
+        hint: Option<Hashed<'_>>,
+        reply: &mut Reply,
+    ) {
+        let Some(strand) = &mut self.strands[shard] else { return };
+        let start = reply.bytes.len();
+        let shards = std::slice::from_mut(&mut strand.shard);
+        let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
+        cx.no_touch = no_touch;
+        run_one(&mut cx, id, args, hint);
+        finish_effects(&mut self.effects, &mut strand.shard);
+        self.stats.ran(id, &reply.bytes[start..]);
+    }
+
+    /// Serves the queue of a shard in hand, until it is empty, or stops at a unit, or has been at it long enough.
+    pub(crate) fn serve(&mut self, shard: usize) {
+        let shared = Arc::clone(&self.shared);
+        let queue = &shared.queues[shard];
+        for _ in 0..SERVED_MAX {
+            let Some(strand) = &mut self.strands[shard] else { return };
+            let Some(request) = strand.stalled.take().or_else(|| queue.pop()) else { return };
+            match request {
+                Request::Run(run) => self.serve_run(shard, run),
+                Request::Part(unit, index) if unit.is_entered() => self.serve_part(shard, &unit, index),
+                part @ Request::Part(..) => {
+                    strand.stalled = Some(part);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn serve_run(&mut self, shard: usize, mut run: Box<Run>) {
+        let Some(strand) = &mut self.strands[shard] else { return };
+        let mut bench = Bench {
+            settings: &self.settings,
+            effects: &mut self.effects,
+            stats: &mut self.stats,
+            now_ms: self.now_ms.max(run.entered_ms),
+        };
+        let Run { batch, act, reply, aborted, .. } = &mut *run;
+        reply.resp = batch.resp;
+        *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, reply);
+        if shard != self.id {
+            self.stats.taken += 1;
+        }
+        self.mail(run.origin.thread, Mail::Ran(run));
+    }
+
+    fn serve_part(&mut self, shard: usize, unit: &Arc<Unit>, index: usize) {
+        match &unit.kind {
+            Kind::FanOut => {
+                let Some(strand) = &mut self.strands[shard] else { return };
+                let mut bench = Bench {
+                    settings: &self.settings,
+                    effects: &mut self.effects,
+                    stats: &mut self.stats,
+                    now_ms: unit.entered_ms(),
+                };
+                bench.run_part(std::slice::from_mut(&mut strand.shard), &mut unit.part(index));
+                if unit.part_done() {
+                    self.mail(unit.origin.thread, Mail::Done(Arc::clone(unit)));
+                }
+            }
+            Kind::Gathered => {
+                let Some(strand) = self.strands[shard].take() else { return };
+                if let Some(shards) = unit.deposit(strand.shard) {
+                    self.run_gathered(unit, shards);
+                }
+            }
+        }
+    }
+
+    /// Runs a unit over all its shards and sends them home.
+    fn run_gathered(&mut self, unit: &Arc<Unit>, mut shards: Vec<Box<Shard>>) {
+        let mut bench = Bench {
+            settings: &self.settings,
+            effects: &mut self.effects,
+            stats: &mut self.stats,
+            now_ms: unit.entered_ms(),
+        };
+        bench.run_part(&mut shards, &mut unit.part(0));
+        for shard in shards {
+            self.send_home(shard);
+        }
+        self.mail(unit.origin.thread, Mail::Done(Arc::clone(unit)));
+    }
+
+    fn send_home(&mut self, shard: Box<Shard>) {
+        let index = shard.index;
+        self.shared.published[index].publish(&shard);
+        let strand = Strand { shard, stalled: None };
+        if index == self.id {
+            self.strands[index] = Some(strand);
+        } else {
+            self.shared.queues[index].put(strand);
+        }
+        self.nudge(index);
+    }
+
+    /// Whether the strand of a shard is in hand, or could be taken from its sleeping owner's door.
+    #[inline]
+    pub(crate) fn get_strand(&mut self, shard: usize) -> bool {
+        if self.strands[shard].is_some() {
+            return true;
+        }
+        if shard != self.id && !self.shared.mailboxes[shard].is_asleep() {
+            return false;
+        }
+        self.strands[shard] = self.shared.queues[shard].take();
+        self.unsettled |= shard != self.id;
+        self.strands[shard].is_some()
+    }
+
+    /// A shard's queue got something, or the shard came home: it is served before the turn ends.
+    #[inline]
+    pub(crate) fn nudge(&mut self, shard: usize) {
+        self.nudged[shard] = true;
+        self.unsettled = true;
+    }
+
+    /// Runs something beside plain commands (WATCH, a transaction) on a shard in hand, and writes the reply.
+    pub(crate) fn run_act_here(
+        &mut self,
+        conn: &mut Conn,
+        shard: usize,
+        assembly: &Assembly,
+        mut part: Part,
+    ) {
+        let Some(strand) = &mut self.strands[shard] else { return };
+        let mut bench = Bench {
+            settings: &self.settings,
+            effects: &mut self.effects,
+            stats: &mut self.stats,
+            now_ms: self.now_ms,
+        };
+        bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
+        let mut reply = conn.begin_reply();
+        assemble(assembly, &[&part.reply.bytes], part.aborted, part.reply.resp, &mut reply.bytes);
+        conn.end_reply(reply);
+    }
+
+    /// Serves the shards whose queues got something, as far as they are in hand or at the door of a sleeper, and puts the
+    /// strands of others back.
+    pub(crate) fn settle(&mut self) {
+        if !self.unsettled {
+            return;
+        }
+        self.unsettled = false;
+        while let Some(shard) = self.nudged.iter().position(|nudged| *nudged) {
+            self.nudged[shard] = false;
+            if self.get_strand(shard) {
+                self.serve(shard);
+                self.put_back(shard);
+            }
+        }
+        for shard in 0..self.strands.len() {
+            self.put_back(shard);
+        }
+    }
+
+    /// Leaves another thread's strand at its door. Looks again afterwards, so that no request is forgotten there.
+    fn put_back(&mut self, shard: usize) {
+        if shard == self.id {
+            return;
+        }
+        let Some(strand) = self.strands[shard].take() else { return };
+        self.shared.published[shard].publish(&strand.shard);
+        if self.leave_at_door(shard, strand) && self.shared.mailboxes[shard].is_asleep() {
+            self.nudge(shard);
+        }
+    }
+
+    /// Puts a strand at its door; whether there is something to do on it.
+    pub(crate) fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
+        let stalled = match &strand.stalled {
+            Some(Request::Part(unit, _)) => Some(Arc::clone(unit)),
+            _ => None,
+        };
+        let queue = &self.shared.queues[shard];
+        queue.put(strand);
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        !queue.is_empty() || stalled.is_some_and(|unit| unit.is_entered())
+    }
+}
+
+impl Bench<'_> {
+    fn run_part(&mut self, shards: &mut [Box<Shard>], part: &mut Part) {
+        let Part { batch, act, reply, aborted } = part;
+        reply.resp = batch.resp;
+        *aborted = self.run(shards, batch, act, reply);
+    }
+
+    /// Runs a batch; whether it was a transaction that was given up.
+    fn run(&mut self, shards: &mut [Box<Shard>], batch: &Batch, act: &mut Act, reply: &mut Reply) -> bool {
+        self.stats.begin();
+        match act {
+            Act::Commands => {}
+            Act::Watch(watching) => {
+                watch(&mut self.call(shards, batch, reply), watching);
+                reply.ok();
+            }
+            Act::Unwatch(watching) => unwatch(shards, watching),
+            Act::Exec(watching) => {
+                if let Some(watching) = watching {
+                    let dirty = is_dirty(&mut self.call(shards, batch, reply), watching);
+                    unwatch(shards, watching);
+                    if dirty {
+                        self.finish(shards);
+                        return true;
+                    }
+                }
+            }
+        }
+        look_ahead(shards, batch);
+        for &command in &batch.commands {
+            let start = reply.bytes.len();
+            let args = batch.args(command);
+            let hint = batch.hint(command, &args);
+            let mut cx = self.call(shards, batch, reply);
+            cx.db = command.db;
+            run_one(&mut cx, command.id, &args, hint);
+            self.finish(shards);
+            self.stats.ran(command.id, &reply.bytes[start..]);
+        }
+        false
+    }
+
+    fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {
+        let mut cx = Call::new(shards, self.settings, 0, self.now_ms, reply, self.effects);
+        cx.no_touch = batch.no_touch;
+        cx
+    }
+
+    fn finish(&mut self, shards: &mut [Box<Shard>]) {
+        finish_effects(self.effects, &mut shards[0]);
+    }
+}
+
+/// The one door: every command of the engine passes here, however it came.
+#[inline]
+fn run_one<'a>(cx: &mut Call<'a>, id: CommandId, args: &'a [&'a [u8]], hint: Option<Hashed<'a>>) {
+    let Handler::Engine(command) = table().entry(id).handler else {
+        unreachable!("only commands of the engine are sent to shards");
+    };
+    let db = cx.db;
+    cx.turn_to(db, hint);
+    execute(cx, command, args);
+}
+
+/// What the command did is counted. (The journal and the listeners of events will take the rest from here.)
+#[inline]
+fn finish_effects(effects: &mut Effects, shard: &mut Shard) {
+    shard.counts.commands += 1;
+    shard.counts.dirty += effects.dirty;
+    effects.clear();
+}
+
+/// Has the processor fetch what the commands of a batch will want, all at once instead of one after another.
+fn look_ahead(shards: &[Box<Shard>], batch: &Batch) {
+    let [shard] = shards else { return };
+    if batch.commands.len() < 2 {
+        return;
+    }
+    for look in 0..3 {
+        for &command in batch.commands.iter().take(32) {
+            let args = batch.args(command);
+            if let Some(hint) = batch.hint(command, &args) {
+                shard.prefetch(command.db, hint, look);
+            }
+        }
+    }
+}
+
+fn watch(cx: &mut Call<'_>, watching: &Watching) {
+    for (db, key) in &watching.keys {
+        let key = cx.key_in(*db, key);
+        // A key whose time has come is gone now: that it goes later is no change.
+        cx.exists(key);
+        cx.shard(key.hashed.slot).dbs[usize::from(*db)].watches.add(key.bytes(), &watching.watch);
+    }
+}
+
+/// Whether a watched key changed, or its time came.
+fn is_dirty(cx: &mut Call<'_>, watching: &Watching) -> bool {
+    for (db, key) in &watching.keys {
+        let key = cx.key_in(*db, key);
+        cx.exists(key);
+    }
+    watching.watch.is_dirty()
+}
+
+fn unwatch(shards: &mut [Box<Shard>], watching: &Watching) {
+    for (db, key) in &watching.keys {
+        let slot = shards::slot::slot_of(key);
+        if let Some(shard) = shards.iter_mut().find(|shard| shard.slots.contains(&slot)) {
+            shard.dbs[usize::from(*db)].watches.remove(key, &watching.watch);
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! A connection: what it has sent and not yet got answered, its replies in order, its session.
+use crate::coordinate::batch::{Batch, Origin, Run};
+use crate::coordinate::merge;
+use crate::coordinate::unit::{Unit, Watching};
+use crate::net::Token;
+use crate::protocol::parse::Parser;
+use crate::table::CommandId;
+use shards::reply::{Reply, Resp};
+use shards::spec::Merge;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Where a connection comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    /// `address:port`, or the path of the Unix socket with `:0`.
+    pub address: String,
+    /// The address on our side.
+    pub local_address: String,
+    /// It came through the Unix socket.
+    pub is_unix: bool,
+    /// The descriptor's number.
+    pub fd: i32,
+}
+
+/// Which replies a client wants (CLIENT REPLY).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReplyMode {
+    /// All.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// None for the command that follows.
+    SkipNext,
+    /// None for the command that is being carried out.
+    Skip,
+}
+
+/// A transaction between MULTI and EXEC.
+#[derive(Debug, Default)]
+pub struct Multi {
+    /// The commands so far.
+    pub batch: Batch,
+    /// One of them was refused: EXEC will be.
+    pub aborted: bool,
+}
+
+/// What a client has set up for itself.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// The selected database.
+    pub db: u16,
+    /// The protocol version.
+    pub resp: Resp,
+    /// It has authenticated, or need not.
+    pub authenticated: bool,
+    /// CLIENT SETNAME.
+    pub name: Vec<u8>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub lib_name: Vec<u8>,
+    /// CLIENT SETINFO LIB-VER.
+    pub lib_version: Vec<u8>,
+    /// CLIENT NO-EVICT.
+    pub no_evict: bool,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// The open transaction.
+    pub multi: Option<Multi>,
+    /// The keys it watches.
+    pub watching: Option<Watching>,
+}
+
+/// How the replies to something that left the thread become the reply to the client.
+#[derive(Debug)]
+pub enum Assembly {
+    /// As they are.
+    Plain,
+    /// The parts' replies are merged; for an interleave, the part of each element in order.
+    Merge(Merge, Vec<u16>),
+    /// A transaction's: each command's reply in order.
+    Exec(Vec<Piece>),
+}
+
+/// The reply of one command of a transaction.
+#[derive(Debug)]
+pub enum Piece {
+    /// The next one of this part.
+    Part(u16),
+    /// Known already: the command ran on the connection's thread.
+    Known(Vec<u8>),
+}
+
+/// What came back.
+#[derive(Debug)]
+enum Returned {
+    Run(Box<Run>),
+    Unit(Arc<Unit>),
+    Bytes(Vec<u8>),
+}
+
+/// A place in the order of replies that waits for something.
+#[derive(Debug)]
+struct Pending {
+    assembly: Assembly,
+    returned: Option<Returned>,
+    muted: bool,
+    /// Bytes of [`Conn::held`] that come right behind it.
+    tail_len: usize,
+    commands: usize,
+    bytes: usize,
+}
+
+/// Why a connection reads no further for now.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Hold {
+    /// A question to all threads is under way.
+    Survey,
+    /// CLIENT PAUSE, until this time (ms since 1970).
+    Pause,
+}
+
+/// Input that is not consumed yet.
+#[derive(Debug, Default)]
+pub struct Input {
+    /// The bytes, with some at the beginning that are done with.
+    pub bytes: Vec<u8>,
+    /// How many of them are.
+    pub start: usize,
+}
+
+impl Peer {
+    /// Whether it is on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.is_unix
+            || self.address.starts_with("127.")
+            || self.address.starts_with("[::1]")
+            || self.address.starts_with("::1")
+    }
+}
+
+impl Input {
+    /// What is there.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+    /// Whether nothing is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+    /// So many bytes more are done with.
+    pub fn consume(&mut self, count: usize) {
+        self.start += count;
+        if self.is_empty() {
+            self.bytes.clear();
+            self.start = 0;
+            self.bytes.shrink_to(64 * 1024);
+        } else if self.start > 64 * 1024 && self.start * 2 > self.bytes.len() {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+    }
+}
+
+/// Runs that came back are used again.
+pub type Pool = Vec<Box<Run>>;
+const POOL_MAX: usize = 512;
+
+/// Returns a run to the pool.
+pub fn give_back(pool: &mut Pool, mut run: Box<Run>) {
+    if pool.len() < POOL_MAX {
+        run.batch.clear();
+        run.act = crate::coordinate::batch::Act::Commands;
+        run.reply.bytes.clear();
+        run.reply.bytes.shrink_to(64 * 1024);
+        pool.push(run);
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Conn {
+    /// Its place on this thread.
+    pub token: Token,
+    /// CLIENT ID.
+    pub id: u64,
+    /// Where it comes from.
+    pub peer: Peer,
+    /// What it has set up.
+    pub session: Session,
+    /// Bytes that wait to be parsed.
+    pub input: Input,
+    /// What is known of the incomplete command among them.
+    pub parser: Parser,
+    /// Replies in order, to be sent.
+    pub out: Vec<u8>,
+    /// A buffer of so many bytes is on its way.
+    pub sending_bytes: usize,
+    /// Replies known already that come behind something that is not.
+    held: Vec<u8>,
+    held_start: usize,
+    /// Where the reply that is being written begins.
+    reply_start: usize,
+    pending: VecDeque<Pending>,
+    first_sequence: u64,
+    /// Why it reads no further.
+    pub hold: Option<Hold>,
+    /// Its input is not read from the socket at the moment.
+    pub reading_paused: bool,
+    /// It is in the list of connections with something to flush.
+    pub listed: bool,
+    /// Nothing more will come from it.
+    pub ended: bool,
+    /// It is closed as soon as its replies are out.
+    pub closing: bool,
+    /// It is gone.
+    pub dead: bool,
+    /// Commands and bytes of requests under way on other threads.
+    pub in_flight: (usize, usize),
+    /// The last command.
+    pub last_command: Option<CommandId>,
+    /// When it came, ms since 1970.
+    pub created_ms: i64,
+    /// When it last sent something, ms since 1970.
+    pub active_ms: i64,
+    /// Bytes received and sent, and commands, in all.
+    pub totals: Totals,
+}
+
+/// What a connection has done in all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Commands.
+    pub commands: u64,
+}
+
+impl Conn {
+    /// A new connection.
+    #[must_use]
+    pub fn new(token: Token, id: u64, peer: Peer, now_ms: i64) -> Conn {
+        Conn {
+            token,
+            id,
+            peer,
+            session: Session::default(),
+            input: Input::default(),
+            parser: Parser::default(),
+            out: Vec::new(),
+            sending_bytes: 0,
+            held: Vec::new(),
+            held_start: 0,
+            reply_start: 0,
+            pending: VecDeque::new(),
+            first_sequence: 0,
+            hold: None,
+            reading_paused: false,
+            listed: false,
+            ended: false,
+            closing: false,
+            dead: false,
+            in_flight: (0, 0),
+            last_command: None,
+            created_ms: now_ms,
+            active_ms: now_ms,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Whether some command of it is unanswered.
+    #[inline]
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// How many places in the order of replies are kept.
+    #[must_use]
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The writer for a reply that is known now. Give it back with [`Conn::end_reply`].
+    #[inline]
+    #[must_use]
+    pub fn begin_reply(&mut self) -> Reply {
+        let place = if self.pending.is_empty() { &mut self.out } else { &mut self.held };
+        self.reply_start = place.len();
+        Reply { bytes: std::mem::take(place), resp: self.session.resp }
+    }
+
+    /// The reply is written; a client that wants none does not get it.
+    #[inline]
+    pub fn end_reply(&mut self, mut reply: Reply) {
+        if self.session.reply_mode != ReplyMode::On && self.is_muted() {
+            reply.bytes.truncate(self.reply_start);
+        }
+        match self.pending.back_mut() {
+            None => self.out = reply.bytes,
+            Some(last) => {
+                last.tail_len += reply.bytes.len() - self.reply_start;
+                self.held = reply.bytes;
+            }
+        }
+    }
+
+    /// Whether the reply of the command that is being carried out is not wanted.
+    #[must_use]
+    pub fn is_muted(&self) -> bool {
+        matches!(self.session.reply_mode, ReplyMode::Off | ReplyMode::Skip)
+    }
+
+    /// Keeps a place in the order of replies for something that leaves the thread. Gives back its sequence number.
+    pub fn expect(&mut self, assembly: Assembly, commands: usize, bytes: usize) -> u64 {
+        let muted = self.is_muted();
+        self.pending.push_back(Pending { assembly, returned: None, muted, tail_len: 0, commands, bytes });
+        self.in_flight.0 += commands;
+        self.in_flight.1 += bytes;
+        self.first_sequence + self.pending.len() as u64 - 1
+    }
+
+    /// The place that was kept last, to count more commands into it.
+    pub fn expect_more(&mut self, commands: usize, bytes: usize) {
+        if let Some(last) = self.pending.back_mut() {
+            last.commands += commands;
+            last.bytes += bytes;
+            self.in_flight.0 += commands;
+            self.in_flight.1 += bytes;
+        }
+    }
+
+    /// A run came back.
+    pub fn ran(&mut self, run: Box<Run>, pool: &mut Pool) {
+        let sequence = run.origin.sequence;
+        self.fill(sequence, Returned::Run(run), pool);
+    }
+
+    /// A unit came back.
+    pub fn done(&mut self, unit: Arc<Unit>, pool: &mut Pool) {
+        let sequence = unit.origin.sequence;
+        self.fill(sequence, Returned::Unit(unit), pool);
+    }
+
+    /// Something that was awaited is answered with these bytes.
+    pub fn answered(&mut self, sequence: u64, bytes: Vec<u8>, pool: &mut Pool) {
+        self.fill(sequence, Returned::Bytes(bytes), pool);
+    }
+
+    fn fill(&mut self, sequence: u64, returned: Returned, pool: &mut Pool) {
+        let Some(index) = sequence.checked_sub(self.first_sequence) else { return };
+        let Some(pending) = self.pending.get_mut(index as usize) else { return };
+        debug_assert!(pending.returned.is_none(), "an answer comes once");
+        pending.returned = Some(returned);
+        self.in_flight.0 -= pending.commands;
+        self.in_flight.1 -= pending.bytes;
+        while self.pending.front().is_some_and(|first| first.returned.is_some()) {
+            self.release_first(pool);
+        }
+    }
+
+    /// Moves the first reply, which is there, and what is known behind it to the output.
+    fn release_first(&mut self, pool: &mut Pool) {
+        let Some(first) = self.pending.pop_front() else { return };
+        self.first_sequence += 1;
+        let start = self.out.len();
+        match first.returned {
+            Some(Returned::Run(run)) => {
+                assemble(&first.assembly, &[&run.reply.bytes], run.aborted, run.reply.resp, &mut self.out);
+                give_back(pool, run);
+            }
+            Some(Returned::Unit(unit)) => {
+                let parts: Vec<_> = (0..unit.parts.len()).map(|index| unit.part(index)).collect();
+                let replies: SmallVec<[&[u8]; 8]> = parts.iter().map(|part| &part.reply.bytes[..]).collect();
+                assemble(&first.assembly, &replies, parts[0].aborted, parts[0].reply.resp, &mut self.out);
+            }
+            Some(Returned::Bytes(bytes)) => self.out.extend_from_slice(&bytes),
+            None => {}
+        }
+        if first.muted {
+            self.out.truncate(start);
+        }
+        let held_end = self.held_start + first.tail_len;
+        self.out.extend_from_slice(&self.held[self.held_start..held_end]);
+        self.held_start = held_end;
+        if self.pending.is_empty() {
+            self.held.clear();
+            self.held.shrink_to(64 * 1024);
+            self.held_start = 0;
+        }
+    }
+
+    /// Bytes of replies that the client has not taken yet.
+    #[must_use]
+    pub fn output_bytes(&self) -> usize {
+        self.out.len() + self.sending_bytes + self.held.len() - self.held_start
+    }
+
+    /// Bytes of memory that this connection takes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Conn>()
+            + self.input.bytes.capacity()
+            + self.out.capacity()
+            + self.held.capacity()
+            + self.sending_bytes
+            + self.pending.capacity() * size_of::<Pending>()
+            + self.in_flight.1
+            + self.session.name.capacity()
+            + self.session.multi.as_ref().map_or(0, |multi| multi.batch.bytes_len())
+    }
+
+    /// An origin for what leaves the thread now.
+    #[must_use]
+    pub fn origin(&self, thread: usize, sequence: u64) -> Origin {
+        Origin { thread, token: self.token, sequence }
+    }
+}
+
+/// Puts together a reply from those of the parts.
+pub(crate) fn assemble(assembly: &Assembly, parts: &[&[u8]], aborted: bool, resp: Resp, out: &mut Vec<u8>) {
+    match assembly {
+        Assembly::Plain => out.extend_from_slice(parts[0]),
+        Assembly::Merge(how, order) => merge::merge(*how, parts, order, out),
+        Assembly::Exec(_) if aborted => {
+            let mut reply = Reply { bytes: std::mem::take(out), resp };
+            reply.null_array();
+            *out = reply.bytes;
+        }
+        Assembly::Exec(pieces) => {
+            let mut reply = Reply { bytes: std::mem::take(out), resp };
+            reply.array(pieces.len());
+            *out = reply.bytes;
+            let mut at: SmallVec<[usize; 8]> = parts.iter().map(|_| 0).collect();
+            for piece in pieces {
+                match piece {
+                    Piece::Known(bytes) => out.extend_from_slice(bytes),
+                    Piece::Part(part) => {
+                        let part = usize::from(*part);
+                        let rest = &parts[part][at[part]..];
+                        let len = merge::reply_len(rest);
+                        out.extend_from_slice(&rest[..len]);
+                        at[part] += len;
+                    }
+                }
+            }
+        }
+    }
+}

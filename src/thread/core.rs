@@ -1,0 +1,308 @@
+//! The state of one thread, without its sockets: connections, strands in hand, what is to be done at the end of the turn.
+//!
+//! It never touches the driver. What it wants of it, it leaves in lists ([`Intent`], [`Core::to_flush`]) which the loop
+//! works off once a turn; so a simulation can drive it with bytes and look at bytes.
+use super::conn::{Conn, Peer, Pool};
+use crate::config::Config;
+use crate::coordinate::batch::Run;
+use crate::coordinate::survey::Survey;
+use crate::net::Token;
+use crate::protocol::parse::Span;
+use crate::queues::{Mail, Strand};
+use crate::shared::{Shared, settings_of};
+use crate::stats::Stats;
+use shards::effects::Effects;
+use shards::settings::Settings;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What the loop is to do with a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Intent {
+    /// Stop reading it.
+    Pause(Token),
+    /// Read it again.
+    Resume(Token),
+    /// Close it.
+    Remove(Token),
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    generation: u32,
+    conn: Option<Box<Conn>>,
+}
+
+/// A command that was found in a window, to be carried out.
+#[derive(Clone, Copy, Debug)]
+pub struct Parsed {
+    /// Its first argument in the list of spans, and how many it has.
+    pub first: usize,
+    /// How many arguments it has.
+    pub count: usize,
+    /// Where it begins in the window.
+    pub begin: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+/// Lists that are filled and emptied with every window.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The commands found.
+    pub parsed: Vec<Parsed>,
+    /// Their arguments.
+    pub spans: Vec<Span>,
+}
+
+/// The state of one thread.
+#[derive(Debug)]
+pub struct Core {
+    /// Which thread it is. It owns the shard of the same number.
+    pub id: usize,
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// The configuration, as of the beginning of the turn.
+    pub config: Arc<Config>,
+    /// The engine's part of it.
+    pub settings: Arc<Settings>,
+    config_version: u64,
+    places: Vec<Place>,
+    free: Vec<u32>,
+    /// Connections of this thread.
+    pub conn_count: usize,
+    /// The strands in hand, by shard: its own, and those it took from the door of a sleeper.
+    pub strands: Vec<Option<Strand>>,
+    /// The time of this turn, ms since 1970.
+    pub now_ms: i64,
+    /// Runs to be used again.
+    pub pool: Pool,
+    /// The run that the connection at hand is filling, and its shard.
+    pub open: Option<(usize, Box<Run>)>,
+    /// Shards whose queue got something: their owner may sleep.
+    pub nudged: Vec<bool>,
+    /// A queue got something, or a strand of another is in hand.
+    pub unsettled: bool,
+    /// Threads that got mail.
+    pub mailed: Vec<bool>,
+    /// Mail to itself.
+    pub own_mail: VecDeque<Mail>,
+    /// Connections that have something to send or to be closed.
+    pub to_flush: Vec<Token>,
+    /// What to do with sockets.
+    pub intents: Vec<Intent>,
+    /// Emptied buffers, to be filled again.
+    pub buffers: Vec<Vec<u8>>,
+    /// Bytes of replies that wait for their clients, over all connections.
+    pub output_bytes: usize,
+    /// Effects of the command at hand.
+    pub effects: Effects,
+    /// What it counts.
+    pub stats: Stats,
+    /// Lists of the parser.
+    pub scratch: Scratch,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub active_expire: bool,
+    /// It is to leave its loop.
+    pub stop: bool,
+}
+
+impl Core {
+    /// Thread `id`, which owns `strand`.
+    #[must_use]
+    pub fn new(id: usize, shared: Arc<Shared>, strand: Strand) -> Core {
+        let count = shared.shard_count();
+        let config = shared.config();
+        let mut strands: Vec<_> = (0..count).map(|_| None).collect();
+        strands[id] = Some(strand);
+        Core {
+            id,
+            settings: Arc::new(settings_of(&config)),
+            config,
+            config_version: shared.config_version(),
+            shared,
+            places: Vec::new(),
+            free: Vec::new(),
+            conn_count: 0,
+            strands,
+            now_ms: 0,
+            pool: Pool::new(),
+            open: None,
+            nudged: vec![false; count],
+            unsettled: false,
+            mailed: vec![false; count],
+            own_mail: VecDeque::new(),
+            to_flush: Vec::new(),
+            intents: Vec::new(),
+            buffers: Vec::new(),
+            output_bytes: 0,
+            effects: Effects::default(),
+            stats: Stats::default(),
+            scratch: Scratch::default(),
+            active_expire: true,
+            stop: false,
+        }
+    }
+
+    /// A turn begins: the time is this, and the configuration is the newest.
+    pub fn begin_turn(&mut self, now_ms: i64) {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.adopt_config();
+    }
+
+    /// Adopts the newest configuration.
+    pub fn adopt_config(&mut self) {
+        let version = self.shared.config_version();
+        if version != self.config_version {
+            self.config_version = version;
+            self.config = self.shared.config();
+            self.settings =
+                Arc::new(Settings { active_expire: self.active_expire, ..settings_of(&self.config) });
+        }
+    }
+
+    /// A new connection's place.
+    pub fn open_conn(&mut self, peer: Peer) -> Token {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            (self.places.len() - 1) as u32
+        });
+        let place = &mut self.places[index as usize];
+        let token = Token { index, generation: place.generation };
+        let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
+        let mut conn = Box::new(Conn::new(token, id, peer, self.now_ms));
+        conn.session.authenticated = self.config.requirepass.is_empty();
+        place.conn = Some(conn);
+        self.conn_count += 1;
+        token
+    }
+
+    /// Takes a connection out of its place to work on it; put it back with [`Core::check_in`].
+    #[inline]
+    pub fn check_out(&mut self, token: Token) -> Option<Box<Conn>> {
+        let place = self.places.get_mut(token.index as usize)?;
+        if place.generation != token.generation { None } else { place.conn.take() }
+    }
+
+    /// Puts a connection back, or lets it go if it died meanwhile.
+    #[inline]
+    pub fn check_in(&mut self, mut conn: Box<Conn>) {
+        if conn.dead {
+            self.let_go(*conn);
+            return;
+        }
+        let needs_flush = !conn.out.is_empty() || conn.closing || conn.input.rest().len() > INPUT_BYTES_PAUSE;
+        if needs_flush && !conn.listed {
+            conn.listed = true;
+            self.to_flush.push(conn.token);
+        }
+        let index = conn.token.index as usize;
+        self.places[index].conn = Some(conn);
+    }
+
+    /// Puts a connection back that has just been flushed.
+    pub fn check_in_flushed(&mut self, conn: Box<Conn>) {
+        if conn.dead {
+            return self.let_go(*conn);
+        }
+        let index = conn.token.index as usize;
+        self.places[index].conn = Some(conn);
+    }
+
+    /// Whether the own strand is at the door with something to do on it: left there by another thread meanwhile.
+    #[must_use]
+    pub fn shard_waits_at_door(&self) -> bool {
+        self.strands[self.id].is_none() && !self.shared.queues[self.id].is_empty()
+    }
+
+    /// Closes connections that have been silent for too long (`timeout`).
+    pub fn close_idle(&mut self) {
+        let timeout_ms = i64::from(self.config.timeout_seconds) * 1000;
+        if timeout_ms == 0 {
+            return;
+        }
+        let is_idle = |conn: &&Conn| self.now_ms - conn.active_ms > timeout_ms && conn.hold.is_none();
+        let idle: Vec<_> = self.conns().filter(is_idle).map(|conn| conn.token).collect();
+        for token in idle {
+            if let Some(mut conn) = self.check_out(token) {
+                crate::log::verbose(format_args!("Closing idle client id={}", conn.id));
+                conn.dead = true;
+                self.check_in(conn);
+            }
+        }
+    }
+
+    /// Lets go on what CLIENT PAUSE held, once its time is over.
+    pub fn end_pause(&mut self, until_ms: i64) {
+        if until_ms > self.now_ms {
+            return;
+        }
+        let held: Vec<_> = self
+            .conns()
+            .filter(|conn| conn.hold == Some(super::conn::Hold::Pause))
+            .map(|conn| conn.token)
+            .collect();
+        for token in held {
+            if let Some(mut conn) = self.check_out(token) {
+                conn.hold = None;
+                self.feed_input(&mut conn);
+                self.check_in(conn);
+            }
+        }
+    }
+
+    /// A connection is over: its socket is closed, its place free, its WATCH undone.
+    fn let_go(&mut self, mut conn: Conn) {
+        self.unwatch(&mut conn);
+        let place = &mut self.places[conn.token.index as usize];
+        place.generation = (place.generation + 1) & 0x00ff_ffff;
+        self.free.push(conn.token.index);
+        self.conn_count -= 1;
+        self.shared.clients.fetch_sub(1, Ordering::Relaxed);
+        self.intents.push(Intent::Remove(conn.token));
+    }
+
+    /// Every connection that is in its place.
+    pub fn conns(&self) -> impl Iterator<Item = &Conn> {
+        self.places.iter().filter_map(|place| place.conn.as_deref())
+    }
+
+    /// The tokens of all connections.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<Token> {
+        self.conns().map(|conn| conn.token).collect()
+    }
+
+    /// Sends mail to a thread; it is woken at the end of the turn.
+    pub fn mail(&mut self, thread: usize, mail: Mail) {
+        if thread == self.id {
+            self.own_mail.push_back(mail);
+        } else {
+            self.shared.mailboxes[thread].send(mail);
+            self.mailed[thread] = true;
+        }
+    }
+
+    /// Begins to ask every thread.
+    pub fn survey(&mut self, survey: &Arc<Survey>) {
+        for thread in 0..self.shared.shard_count() {
+            self.mail(thread, Mail::Ask(Arc::clone(survey)));
+        }
+    }
+
+    /// Bytes of replies that one connection may leave unread before its input is no longer read.
+    #[must_use]
+    pub fn output_bytes_max(&self) -> usize {
+        if self.output_bytes > OUTPUT_BYTES_ALL { OUTPUT_BYTES_CROWDED } else { OUTPUT_BYTES_MAX }
+    }
+}
+
+/// A connection with more unconsumed input than this is not read further: bytes.
+pub const INPUT_BYTES_PAUSE: usize = 256 * 1024;
+/// A client that reads no replies is not read either beyond so many bytes of them…
+const OUTPUT_BYTES_MAX: usize = 64 << 20;
+/// … or so many, once all clients of a thread together …
+const OUTPUT_BYTES_CROWDED: usize = 1 << 20;
+/// … have left so many unread.
+const OUTPUT_BYTES_ALL: usize = 512 << 20;

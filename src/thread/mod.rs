@@ -1,0 +1,348 @@
+//! The life of one core: its socket loop around its state.
+//!
+//! One turn: reap completions, carrying out the commands that came → mail → the own shard's queue → background work within a slice
+//! → one send for each connection that has output → wake who got mail and sleeps → leave the strand at the door if there
+//! is nothing to do → one enter of the kernel for all of it.
+pub mod conn;
+pub mod core;
+
+use self::conn::Peer;
+use self::core::{Core, INPUT_BYTES_PAUSE, Intent};
+use crate::net::{Completion, Driver, Token};
+use crate::queues::Mail;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970.
+#[must_use]
+pub fn wall_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// Buffers that are kept to be filled again, at most, and how large.
+const BUFFERS_MAX: usize = 256;
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Freed entries a turn: a slice of well under a millisecond.
+const FREED_MAX: usize = 2_000;
+
+/// A thread with its sockets.
+pub struct Thread {
+    core: Core,
+    driver: Driver,
+    /// What listens on this thread, in the order of its numbers: whether it is the Unix socket.
+    listeners: Vec<bool>,
+    next_tick_ms: i64,
+    next_thread: usize,
+}
+
+impl Thread {
+    /// A thread around a state and a driver.
+    #[must_use]
+    pub fn new(core: Core, driver: Driver) -> Thread {
+        core.shared.mailboxes[core.id].set_waker(driver.waker());
+        Thread { core, driver, listeners: Vec::new(), next_tick_ms: 0, next_thread: 0 }
+    }
+
+    /// Accepts from this socket, on behalf of all threads.
+    pub fn listen(&mut self, socket: OwnedFd, is_unix: bool) {
+        self.driver.listen(self.listeners.len(), socket);
+        self.listeners.push(is_unix);
+    }
+
+    /// Turns until it is told to stop.
+    ///
+    /// # Errors
+    /// The driver's, if it became useless.
+    pub fn run(mut self) -> std::io::Result<()> {
+        while !self.core.stop {
+            self.work();
+            let timeout = self.fall_asleep();
+            let before = self.core.stats.ticks();
+            self.driver.turn(timeout)?;
+            self.wake_up(before);
+            self.core.begin_turn(wall_ms());
+            self.reap();
+        }
+        self.drain()
+    }
+
+    /// What came from the sockets.
+    fn reap(&mut self) {
+        while let Some(completion) = self.driver.next() {
+            match completion {
+                Completion::Received { token, bytes } => {
+                    if let Some(mut conn) = self.core.check_out(token) {
+                        self.core.received(&mut conn, self.driver.bytes(&bytes));
+                        self.core.check_in(conn);
+                    }
+                    self.driver.recycle(bytes);
+                }
+                Completion::Sent { token, buffer, result } => self.sent(token, buffer, result.is_ok()),
+                Completion::Ended { token, error } => self.ended(token, error.is_some()),
+                Completion::Accepted { listener, result } => self.accepted(listener, result),
+                Completion::Woken => {}
+            }
+        }
+    }
+
+    /// Everything that is not the sockets': mail, the shard's queue, background work, and what is to be sent.
+    fn work(&mut self) {
+        self.core.nudge(self.core.id);
+        self.core.settle();
+        self.read_mail();
+        self.tick();
+        self.core.settle();
+        self.publish();
+        self.flush();
+        self.wake_others();
+    }
+
+    fn read_mail(&mut self) {
+        let shared = std::sync::Arc::clone(&self.core.shared);
+        let mailbox = &shared.mailboxes[self.core.id];
+        while let Some(mail) = self.core.own_mail.pop_front().or_else(|| mailbox.receive()) {
+            match mail {
+                Mail::Client(socket, peer) => self.admit(socket, peer),
+                Mail::Stop => self.core.stop = true,
+                mail => self.core.mail_came(mail),
+            }
+        }
+    }
+
+    /// A new client of this thread.
+    fn admit(&mut self, socket: OwnedFd, peer: Peer) {
+        let token = self.core.open_conn(peer);
+        self.driver.add(token, socket);
+    }
+
+    /// A new connection: it goes to the threads in turn, so that they have equally many.
+    fn accepted(&mut self, listener: usize, result: std::io::Result<OwnedFd>) {
+        let socket = match result {
+            Ok(socket) => socket,
+            Err(error) => {
+                return crate::log::warning(format_args!("Accepting client connection: {error}"));
+            }
+        };
+        let shared = std::sync::Arc::clone(&self.core.shared);
+        let is_unix = self.listeners[listener];
+        let peer = crate::server::peer_of(&socket, is_unix, &self.core.config.unixsocket);
+        if let Some(refusal) = crate::server::refusal(&shared, &self.core.config, &peer) {
+            return crate::server::refuse(&socket, &refusal);
+        }
+        shared.clients.fetch_add(1, Ordering::Relaxed);
+        shared.connections_received.fetch_add(1, Ordering::Relaxed);
+        let thread = self.next_thread % shared.shard_count();
+        self.next_thread += 1;
+        if thread == self.core.id {
+            self.admit(socket, peer);
+        } else {
+            self.core.mail(thread, Mail::Client(socket, peer));
+        }
+    }
+
+    fn sent(&mut self, token: Token, mut buffer: Vec<u8>, whole: bool) {
+        let len = buffer.len();
+        self.core.stats.bytes_out += len as u64;
+        self.core.output_bytes = self.core.output_bytes.saturating_sub(len);
+        buffer.clear();
+        if self.core.buffers.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
+            self.core.buffers.push(buffer);
+        }
+        let Some(mut conn) = self.core.check_out(token) else { return };
+        conn.sending_bytes = 0;
+        conn.totals.bytes_out += len as u64;
+        if whole {
+            self.core.feed_input(&mut conn);
+            if (conn.closing || conn.reading_paused) && !conn.listed {
+                conn.listed = true;
+                self.core.to_flush.push(token);
+            }
+        } else {
+            conn.dead = true;
+        }
+        self.core.check_in(conn);
+    }
+
+    /// Nothing more comes from a connection: it goes as soon as what it asked for is answered.
+    fn ended(&mut self, token: Token, broken: bool) {
+        let Some(mut conn) = self.core.check_out(token) else { return };
+        conn.ended = true;
+        if broken {
+            conn.dead = true;
+        } else {
+            if conn.hold.is_none() {
+                self.core.feed_input(&mut conn);
+            }
+            conn.closing = true;
+        }
+        self.core.check_in(conn);
+    }
+
+    /// Work that comes with time: expiry, freeing, timeouts, what CLIENT PAUSE held.
+    fn tick(&mut self) {
+        let now_ms = self.core.now_ms;
+        let shared = std::sync::Arc::clone(&self.core.shared);
+        let own = self.core.id;
+        if let Some(strand) = &mut self.core.strands[own]
+            && strand.shard.has_discarded()
+        {
+            strand.shard.free_some(FREED_MAX);
+        }
+        if now_ms < self.next_tick_ms {
+            return;
+        }
+        self.next_tick_ms = now_ms + 1000 / i64::from(self.core.config.hz.clamp(1, 500));
+        self.core.close_idle();
+        self.core.end_pause(shared.paused_until_ms.load(Ordering::Relaxed));
+    }
+
+    fn publish(&mut self) {
+        let own = self.core.id;
+        if let Some(strand) = &self.core.strands[own] {
+            self.core.shared.published[own].publish(&strand.shard);
+        }
+    }
+
+    /// One send for each connection that has output, and what else is to be done with sockets.
+    fn flush(&mut self) {
+        while let Some(token) = self.core.to_flush.pop() {
+            let Some(mut conn) = self.core.check_out(token) else { continue };
+            conn.listed = false;
+            if !conn.out.is_empty() && conn.sending_bytes == 0 {
+                conn.sending_bytes = conn.out.len();
+                self.core.output_bytes += conn.out.len();
+                let buffer = std::mem::take(&mut conn.out);
+                if conn.has_pending() || conn.closing || !conn.input.is_empty() {
+                    self.driver.send(token, buffer);
+                } else {
+                    self.driver.send_quietly(token, buffer);
+                }
+            }
+            let is_done =
+                conn.out.is_empty() && conn.sending_bytes == 0 && !conn.has_pending() && conn.hold.is_none();
+            conn.dead |= conn.closing && is_done;
+            self.hold_back(&mut conn);
+            self.core.check_in_flushed(conn);
+        }
+        for intent in std::mem::take(&mut self.core.intents) {
+            match intent {
+                Intent::Pause(token) => self.driver.pause(token),
+                Intent::Resume(token) => self.driver.resume(token),
+                Intent::Remove(token) => self.driver.remove(token),
+            }
+        }
+    }
+
+    /// A connection whose input piles up is not read further, until it does not.
+    fn hold_back(&mut self, conn: &mut conn::Conn) {
+        let piled = conn.input.rest().len();
+        let incomplete = conn.parser.announced_bytes();
+        let too_much = piled > INPUT_BYTES_PAUSE && piled > incomplete + INPUT_BYTES_PAUSE;
+        if too_much != conn.reading_paused && !conn.ended {
+            conn.reading_paused = too_much;
+            self.core.intents.push(if too_much {
+                Intent::Pause(conn.token)
+            } else {
+                Intent::Resume(conn.token)
+            });
+        }
+    }
+
+    fn wake_others(&mut self) {
+        for thread in 0..self.core.mailed.len() {
+            if std::mem::take(&mut self.core.mailed[thread]) {
+                let mailbox = &self.core.shared.mailboxes[thread];
+                if mailbox.is_asleep()
+                    && let Some(waker) = mailbox.waker()
+                {
+                    self.driver.wake(waker);
+                }
+            }
+        }
+    }
+
+    /// Leaves the strand at the door, if there is nothing to do; gives back how long to wait for something.
+    fn fall_asleep(&mut self) -> Option<Duration> {
+        let core = &mut self.core;
+        if core.shared.shard_count() == 1 {
+            return if core.own_mail.is_empty()
+                && core.shared.mailboxes[0].is_empty()
+                && core.to_flush.is_empty()
+            {
+                self.patience()
+            } else {
+                Some(Duration::ZERO)
+            };
+        }
+        let shared = std::sync::Arc::clone(&core.shared);
+        let (queue, mailbox) = (&shared.queues[core.id], &shared.mailboxes[core.id]);
+        if !core.own_mail.is_empty()
+            || !core.to_flush.is_empty()
+            || !mailbox.is_empty()
+            || self.has_background_work()
+        {
+            return Some(Duration::ZERO);
+        }
+        let core = &mut self.core;
+        let mut busy = match core.strands[core.id].take() {
+            Some(strand) => core.leave_at_door(core.id, strand),
+            None => false,
+        };
+        mailbox.set_asleep(true);
+        busy |= !mailbox.is_empty() || !queue.is_empty() || core.shard_waits_at_door();
+        if busy { Some(Duration::ZERO) } else { self.patience() }
+    }
+
+    /// Takes the strand back, if nobody uses it at the moment.
+    fn wake_up(&mut self, before: u64) {
+        let core = &mut self.core;
+        let now = core.stats.ticks();
+        core.stats.turns += 1;
+        core.stats.idle_ticks += now.saturating_sub(before);
+        if core.shared.shard_count() > 1 {
+            core.shared.mailboxes[core.id].set_asleep(false);
+            let own = core.id;
+            core.get_strand(own);
+        }
+    }
+
+    fn has_background_work(&self) -> bool {
+        self.core.strands[self.core.id].as_ref().is_some_and(|strand| strand.shard.has_discarded())
+    }
+
+    /// How long nothing needs to be done if nothing comes.
+    fn patience(&self) -> Option<Duration> {
+        if self.has_background_work() {
+            return Some(Duration::ZERO);
+        }
+        let tick = Duration::from_millis((self.next_tick_ms - self.core.now_ms).clamp(1, 1000) as u64);
+        let own = &self.core.shared.published[self.core.id];
+        let expires = own.dbs.iter().any(|db| db.1.load(Ordering::Relaxed) > 0);
+        let times_out = self.core.conn_count > 0 && self.core.config.timeout_seconds > 0;
+        let paused = self.core.shared.paused_until_ms.load(Ordering::Relaxed) > 0;
+        (expires || times_out || paused).then_some(tick)
+    }
+
+    /// The last turns: what is in the buffers goes out, for a short while.
+    fn drain(mut self) -> std::io::Result<()> {
+        let until = wall_ms() + 500;
+        while wall_ms() < until
+            && self.core.conns().any(|conn| !conn.out.is_empty() || conn.sending_bytes > 0)
+        {
+            let waiting: Vec<_> =
+                self.core.conns().filter(|conn| !conn.out.is_empty()).map(|conn| conn.token).collect();
+            self.core.to_flush.extend(waiting);
+            self.flush();
+            self.driver.turn(Some(Duration::from_millis(10)))?;
+            while let Some(completion) = self.driver.next() {
+                match completion {
+                    Completion::Received { bytes, .. } => self.driver.recycle(bytes),
+                    Completion::Sent { token, buffer, result } => self.sent(token, buffer, result.is_ok()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
