@@ -51,7 +51,6 @@ impl Signals {
                 let name = if signal == libc::SIGINT { "SIGINT" } else { "SIGTERM" };
                 if before {
                     log::warning(format_args!("You insist... exiting now."));
-                    #[expect(clippy::exit, reason = "a second signal asks for just that")]
                     std::process::exit(1);
                 }
                 before = true;
