@@ -174,6 +174,19 @@ fn a_key_whose_time_came_is_gone_and_recorded_beside_the_command() {
 }
 
 #[test]
+fn hits_and_misses_are_counted() {
+    let mut world = World::new(1);
+    world.run("SET a 1");
+    for line in
+        ["EXISTS a nope", "TYPE a", "TTL nope", "OBJECT ENCODING nope", "TOUCH a", "COPY a b", "DEL a nope"]
+    {
+        world.run(line);
+    }
+    let counts = world.shards[0].counts;
+    assert_eq!((counts.keyspace_hits, counts.keyspace_misses), (4, 3));
+}
+
+#[test]
 fn keys_are_renamed() {
     for mut world in worlds() {
         world.check("RENAME a b", "-ERR no such key");
