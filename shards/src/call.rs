@@ -200,6 +200,31 @@ impl Keys<'_> {
         Some(entry)
     }
 
+    /// What a key holds, for a command that asks about the key and does not use it (EXISTS, TYPE, TTL): counts a hit or
+    /// a miss, leaves LRU as it is.
+    pub fn lookup_about(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.lookup_counted(key, Class::MISS)
+    }
+
+    /// The same for OBJECT, which tells nobody of a miss.
+    pub fn lookup_object(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.lookup_counted(key, Class::NONE)
+    }
+
+    fn lookup_counted(&mut self, key: Key<'_>, miss: Class) -> Option<EntryRef<'_>> {
+        self.expire_if_due(key);
+        let Keys { shards, effects, .. } = self;
+        let Shard { dbs, counts, .. } = shard_in(shards, key.hashed.slot);
+        let entry = dbs[usize::from(key.db)].table.get(key.hashed);
+        if entry.is_some() {
+            counts.keyspace_hits += 1;
+        } else {
+            counts.keyspace_misses += 1;
+            effects.event(miss, "keymiss", key.db, key.bytes());
+        }
+        entry
+    }
+
     /// What a key holds, for a command that is about to write: marks the entry as used.
     pub fn lookup_write(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
         self.expire_if_due(key);
@@ -273,12 +298,15 @@ impl Keys<'_> {
     /// Gives a key that is not there an entry that was made elsewhere (RENAME, COPY, MOVE): whole, with its expiry.
     pub fn put(&mut self, key: Key<'_>, entry: Entry) {
         let expires_at_ms = entry.view().expires_at_ms();
-        let entry = if entry.view().has_key(key.bytes()) {
+        let mut entry = if entry.view().has_key(key.bytes()) {
             entry
         } else {
             entry.repack(Some(key.bytes()), expires_at_ms)
         };
-        self.db(key).table.insert(key.hashed, entry);
+        let shard = self.shard(key.hashed.slot);
+        // New to this key: no snapshot that has begun is to have it.
+        entry.set_version(shard.version);
+        shard.dbs[usize::from(key.db)].table.insert(key.hashed, entry);
         self.notify(Class::NEW, "new", key);
     }
 
@@ -355,7 +383,8 @@ impl Keys<'_> {
 
     /// Removes a key; whether it was there. Tells nobody.
     pub fn remove(&mut self, key: Key<'_>) -> bool {
-        self.exists(key) && self.take(key).is_some()
+        self.expire_if_due(key);
+        self.take(key).is_some()
     }
 
     /// A write happened: the dataset is one change further, WATCHers of the key learn of it, an event is told.
