@@ -3,7 +3,7 @@ use crate::coordinate::batch::{Act, Batch, Run};
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::queues::{Mail, Request, Strand};
 use crate::stats::Stats;
-use crate::table::{CommandId, Handler, table};
+use crate::table::{Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, assemble};
 use crate::thread::core::Core;
 use shards::call::Call;
@@ -32,7 +32,8 @@ impl Core {
     pub(crate) fn run_here(
         &mut self,
         shard: usize,
-        (id, db, no_touch): (CommandId, u16, bool),
+        entry: &Entry,
+        (db, no_touch): (u16, bool),
         args: Args<'_>,
         hint: Option<Hashed<'_>>,
         reply: &mut Reply,
@@ -42,9 +43,9 @@ impl Core {
         let shards = std::slice::from_mut(&mut strand.shard);
         let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
         cx.no_touch = no_touch;
-        run_one(&mut cx, id, args, hint);
+        run_one(&mut cx, entry, args, hint);
         finish_effects(&mut self.effects, &mut strand.shard);
-        self.stats.ran(id, &reply.bytes[start..]);
+        self.stats.ran(entry.id, &reply.bytes[start..]);
     }
 
     /// Serves the queue of a shard in hand, until it is empty, or stops at a unit, or has been at it long enough.
@@ -255,7 +256,7 @@ impl Bench<'_> {
             let hint = batch.hint(command, &args);
             let mut cx = self.call(shards, batch, reply);
             cx.db = command.db;
-            run_one(&mut cx, command.id, &args, hint);
+            run_one(&mut cx, table().entry(command.id), &args, hint);
             self.finish(shards);
             self.stats.ran(command.id, &reply.bytes[start..]);
         }
@@ -275,8 +276,8 @@ impl Bench<'_> {
 
 /// The one door: every command of the engine passes here, however it came.
 #[inline]
-fn run_one<'a>(cx: &mut Call<'a>, id: CommandId, args: &'a [&'a [u8]], hint: Option<Hashed<'a>>) {
-    let Handler::Engine(command) = table().entry(id).handler else {
+fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Option<Hashed<'a>>) {
+    let Handler::Engine(command) = entry.handler else {
         unreachable!("only commands of the engine are sent to shards");
     };
     let db = cx.db;

@@ -168,7 +168,7 @@ impl Keys<'_> {
         let table = &self.db(key).table;
         if table.volatile_len() > 0 {
             let expires_at_ms = table.get(key.hashed).and_then(EntryRef::expires_at_ms);
-            if expires_at_ms.is_some_and(|at| at <= now_ms) {
+            if expires_at_ms.is_some_and(|at| at < now_ms) {
                 self.expire(key);
             }
         }

@@ -45,6 +45,8 @@ pub struct Parsed {
     pub begin: usize,
     /// Where it ends.
     pub end: usize,
+    /// Slot and hash of its first argument, once they are worked out.
+    pub hint: Option<(u16, u64)>,
 }
 
 /// Lists that are filled and emptied with every window.

@@ -158,7 +158,7 @@ mod tests {
         world.run("SET n 5 PX 10");
         world.sleep_ms(5);
         assert_eq!(world.run("INCR n"), ":6");
-        world.sleep_ms(5);
+        world.sleep_ms(6);
         assert_eq!(world.run("INCR n"), ":1");
         assert_eq!(world.effects(), "1: expired n, new n, incrby n; DEL n, INCR n");
     }
