@@ -1,9 +1,9 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
-use crate::coordinate::batch::{Act, Batch, Run};
+use crate::coordinate::batch::{Act, Batch, Queued, Run};
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::queues::{Mail, Request, Strand};
 use crate::stats::Stats;
-use crate::table::{CommandId, Handler, table};
+use crate::table::{Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, assemble};
 use crate::thread::core::Core;
 use shards::call::Call;
@@ -32,7 +32,8 @@ impl Core {
     pub(crate) fn run_here(
         &mut self,
         shard: usize,
-        (id, db, no_touch): (CommandId, u16, bool),
+        entry: &Entry,
+        (db, no_touch): (u16, bool),
         args: Args<'_>,
         hint: Option<Hashed<'_>>,
         reply: &mut Reply,
@@ -42,9 +43,9 @@ impl Core {
         let shards = std::slice::from_mut(&mut strand.shard);
         let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
         cx.no_touch = no_touch;
-        run_one(&mut cx, id, args, hint);
+        run_one(&mut cx, entry, args, hint);
         finish_effects(&mut self.effects, &mut strand.shard);
-        self.stats.ran(id, &reply.bytes[start..]);
+        self.stats.ran(entry.id, &reply.bytes[start..]);
     }
 
     /// Serves the queue of a shard in hand, until it is empty, or stops at a unit, or has been at it long enough.
@@ -107,6 +108,7 @@ impl Core {
     }
 
     /// Runs a unit over all its shards and sends them home.
+    #[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
     fn run_gathered(&mut self, unit: &Arc<Unit>, mut shards: Vec<Box<Shard>>) {
         let mut bench = Bench {
             settings: &self.settings,
@@ -253,15 +255,34 @@ impl Bench<'_> {
         look_ahead(shards, batch);
         for &command in &batch.commands {
             let start = reply.bytes.len();
-            let args = batch.args(command);
-            let hint = batch.hint(command, &args);
-            let mut cx = self.call(shards, batch, reply);
-            cx.db = command.db;
-            run_one(&mut cx, command.id, &args, hint);
+            // As in dispatch: most commands need no list.
+            match *batch.spans(command) {
+                [one, two] => self.run_one(shards, batch, command, &[batch.arg(one), batch.arg(two)], reply),
+                [one, two, three] => {
+                    let args = [batch.arg(one), batch.arg(two), batch.arg(three)];
+                    self.run_one(shards, batch, command, &args, reply);
+                }
+                _ => self.run_one(shards, batch, command, &batch.args(command), reply),
+            }
             self.finish(shards);
             self.stats.ran(command.id, &reply.bytes[start..]);
         }
         false
+    }
+
+    #[inline]
+    fn run_one(
+        &mut self,
+        shards: &mut [Box<Shard>],
+        batch: &Batch,
+        command: Queued,
+        args: Args<'_>,
+        reply: &mut Reply,
+    ) {
+        let hint = batch.hint(command, args);
+        let mut cx = self.call(shards, batch, reply);
+        cx.db = command.db;
+        run_one(&mut cx, table().entry(command.id), args, hint);
     }
 
     fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {
@@ -277,8 +298,8 @@ impl Bench<'_> {
 
 /// The one door: every command of the engine passes here, however it came.
 #[inline]
-fn run_one<'a>(cx: &mut Call<'a>, id: CommandId, args: &'a [&'a [u8]], hint: Option<Hashed<'a>>) {
-    let Handler::Engine(command) = table().entry(id).handler else {
+fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Option<Hashed<'a>>) {
+    let Handler::Engine(command) = entry.handler else {
         unreachable!("only commands of the engine are sent to shards");
     };
     let db = cx.db;
@@ -302,9 +323,8 @@ fn look_ahead(shards: &[Box<Shard>], batch: &Batch) {
     }
     for look in 0..3 {
         for &command in batch.commands.iter().take(32) {
-            let args = batch.args(command);
-            if let Some(hint) = batch.hint(command, &args) {
-                shard.prefetch(command.db, hint, look);
+            if let Some((slot, hash)) = batch.place(command) {
+                shard.prefetch(command.db, Hashed { bytes: &[], hash, slot }, look);
             }
         }
     }

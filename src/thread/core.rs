@@ -45,6 +45,8 @@ pub struct Parsed {
     pub begin: usize,
     /// Where it ends.
     pub end: usize,
+    /// Slot and hash of its first argument, once they are worked out.
+    pub hint: Option<(u16, u64)>,
 }
 
 /// Lists that are filled and emptied with every window.
@@ -194,7 +196,6 @@ impl Core {
         }
         let needs_flush = !conn.out.is_empty()
             || conn.closing
-            || conn.ended
             || conn.reading_paused
             || conn.input.rest().len() > INPUT_BYTES_PAUSE;
         if needs_flush && !conn.listed {

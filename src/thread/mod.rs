@@ -56,8 +56,11 @@ impl Thread {
     /// # Errors
     /// The driver's, if it became useless.
     pub fn run(mut self) -> std::io::Result<()> {
-        while !self.core.stop {
+        loop {
             self.work();
+            if self.core.stop {
+                break;
+            }
             let timeout = self.fall_asleep();
             let before = self.core.stats.ticks();
             self.driver.turn(timeout)?;
@@ -152,7 +155,7 @@ impl Thread {
         conn.totals.bytes_out += len as u64;
         if whole {
             self.core.feed_input(&mut conn);
-            if (conn.closing || conn.ended || conn.reading_paused) && !conn.listed {
+            if (conn.closing || conn.reading_paused) && !conn.listed {
                 conn.listed = true;
                 self.core.to_flush.push(token);
             }
@@ -193,7 +196,7 @@ impl Thread {
         self.core.end_pause(shared.paused_until_ms.load(Ordering::Relaxed));
     }
 
-    fn publish(&mut self) {
+    fn publish(&self) {
         let own = self.core.id;
         if let Some(strand) = &self.core.strands[own] {
             self.core.shared.published[own].publish(&strand.shard);
@@ -209,7 +212,7 @@ impl Thread {
                 conn.sending_bytes = conn.out.len();
                 self.core.output_bytes += conn.out.len();
                 let buffer = std::mem::take(&mut conn.out);
-                if conn.has_pending() || conn.closing || conn.ended || !conn.input.is_empty() {
+                if conn.has_pending() || conn.closing || !conn.input.is_empty() {
                     self.driver.send(token, buffer);
                 } else {
                     self.driver.send_quietly(token, buffer);
@@ -217,8 +220,7 @@ impl Thread {
             }
             let is_done =
                 conn.out.is_empty() && conn.sending_bytes == 0 && !conn.has_pending() && conn.hold.is_none();
-            // What an ended connection asked for is all carried out by then; the rest is half a command.
-            conn.dead |= (conn.closing || conn.ended) && is_done;
+            conn.dead |= conn.closing && is_done;
             self.hold_back(&mut conn);
             self.core.check_in_flushed(conn);
         }
