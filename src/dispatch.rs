@@ -9,7 +9,7 @@ use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
 use crate::queues::Mail;
-use crate::table::{CommandId, Entry, Handler, Route};
+use crate::table::{CommandId, Entry, Handler, Route, table};
 use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
 use crate::thread::core::{Core, Parsed, Scratch};
 use shards::commands::Args;
@@ -225,9 +225,19 @@ impl Core {
             multi.aborted = true;
         }
         self.close_run(conn);
+        let is_exec = id.is_some_and(|id| table().entry(id).spec.name == "exec");
+        if is_exec {
+            conn.session.multi = None;
+            self.unwatch(conn);
+        }
         let mut reply = conn.begin_reply();
         let start = reply.bytes.len();
-        reply.error(&fault.0);
+        if is_exec {
+            let why = fault.0.strip_prefix(b"ERR ").unwrap_or(&fault.0);
+            reply.error(&[b"EXECABORT Transaction discarded because of: ", why].concat());
+        } else {
+            reply.error(&fault.0);
+        }
         self.stats.rejected(id, &reply.bytes[start..]);
         conn.end_reply(reply);
     }

@@ -56,7 +56,7 @@ const SELECT: ServerCommand = ServerCommand {
     spec: Spec {
         name: "select",
         arity: 2,
-        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
+        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
         group: Group::Connection,
         summary: "Changes the selected database.",
         complexity: "O(1)",

@@ -132,7 +132,10 @@ const UNWATCH: ServerCommand = ServerCommand {
     subcommands: &[],
 };
 fn unwatch(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
-    cx.core.unwatch(cx.conn);
+    // Within a transaction it is too late: EXEC has decided.
+    if cx.conn.session.executing.is_none() {
+        cx.core.unwatch(cx.conn);
+    }
     cx.reply.ok();
     Ok(Verdict::Done)
 }

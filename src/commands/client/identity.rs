@@ -8,7 +8,7 @@ pub(super) const ID: ServerCommand = ServerCommand {
     spec: Spec {
         name: "client|id",
         arity: 2,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::ALLOW_BUSY),
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
         group: Group::Connection,
         summary: "Returns the unique client ID of the connection.",
         since: "5.0.0",
@@ -27,7 +27,7 @@ pub(super) const GETNAME: ServerCommand = ServerCommand {
     spec: Spec {
         name: "client|getname",
         arity: 2,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::ALLOW_BUSY),
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
         group: Group::Connection,
         summary: "Returns the name of the connection.",
         since: "2.6.9",
@@ -49,7 +49,7 @@ pub(super) const SETNAME: ServerCommand = ServerCommand {
     spec: Spec {
         name: "client|setname",
         arity: 3,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::ALLOW_BUSY),
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
         group: Group::Connection,
         summary: "Sets the connection name.",
         since: "2.6.9",
@@ -71,7 +71,7 @@ pub(super) const SETINFO: ServerCommand = ServerCommand {
     spec: Spec {
         name: "client|setinfo",
         arity: 4,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::ALLOW_BUSY),
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
         group: Group::Connection,
         summary: "Sets information specific to the client or connection.",
         since: "7.2.0",
@@ -80,8 +80,8 @@ pub(super) const SETINFO: ServerCommand = ServerCommand {
         args: &[Arg::new(
             "attr",
             ArgKind::OneOf(&[
-                Arg::new("libname", ArgKind::String).token("LIB-NAME"),
-                Arg::new("libver", ArgKind::String).token("LIB-VER"),
+                Arg::new("libname", ArgKind::String).token("lib-name"),
+                Arg::new("libver", ArgKind::String).token("lib-ver"),
             ]),
         )],
         ..Spec::DEFAULT

@@ -10,11 +10,7 @@ pub(super) const REPLY: ServerCommand = ServerCommand {
     spec: Spec {
         name: "client|reply",
         arity: 3,
-        flags: Flags::NOSCRIPT
-            .and(Flags::LOADING)
-            .and(Flags::STALE)
-            .and(Flags::NO_MULTI)
-            .and(Flags::ALLOW_BUSY),
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::NO_MULTI),
         group: Group::Connection,
         summary: "Instructs the server whether to reply to commands.",
         since: "3.2.0",
@@ -51,7 +47,7 @@ pub(super) const NO_EVICT: ServerCommand = ServerCommand {
     spec: Spec {
         name: "client|no-evict",
         arity: 3,
-        flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE).and(Flags::ALLOW_BUSY),
+        flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE),
         group: Group::Connection,
         summary: "Sets the client eviction mode of the connection.",
         since: "7.0.0",
@@ -72,7 +68,7 @@ pub(super) const NO_TOUCH: ServerCommand = ServerCommand {
     spec: Spec {
         name: "client|no-touch",
         arity: 3,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::ALLOW_BUSY),
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
         group: Group::Connection,
         summary: "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
         since: "7.2.0",
@@ -136,7 +132,7 @@ pub(super) const CACHING: ServerCommand = ServerCommand {
     spec: Spec {
         name: "client|caching",
         arity: 3,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::ALLOW_BUSY),
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
         group: Group::Connection,
         summary: "Instructs the server whether to track the keys in the next request.",
         since: "6.0.0",
@@ -157,7 +153,7 @@ pub(super) const GETREDIR: ServerCommand = ServerCommand {
     spec: Spec {
         name: "client|getredir",
         arity: 2,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::ALLOW_BUSY),
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
         group: Group::Connection,
         summary: "Returns the client ID to which the connection's tracking notifications are redirected.",
         since: "6.0.0",

@@ -33,7 +33,7 @@ fn info(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     for name in &args[2..] {
         match lookup(&cx.core.shared, name) {
             Some(entry) => write(cx.reply, entry),
-            None => cx.reply.null_array(),
+            None => cx.reply.null(),
         }
     }
     Ok(Verdict::Done)
