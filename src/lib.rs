@@ -1,4 +1,5 @@
 //! The server: one keyspace, braided from one strand per core.
+pub mod admit;
 pub mod chaos;
 pub mod cli;
 pub mod commands;

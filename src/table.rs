@@ -207,6 +207,12 @@ impl Names {
         Ok(names)
     }
 
+    /// The commands that can be called.
+    #[must_use]
+    pub fn ids(&self) -> &[CommandId] {
+        &self.ids
+    }
+
     fn add(&mut self, name: &[u8], id: CommandId) {
         let folded = folded(name);
         let mut at = bucket(folded, name);

@@ -107,7 +107,7 @@ impl Core {
             let fits =
                 run.batch.commands.len() < RUN_COMMANDS_MAX && run.batch.bytes_len() + bytes <= RUN_BYTES_MAX;
             let same = run.batch.resp == conn.session.resp && run.batch.no_touch == conn.session.no_touch;
-            if !fits || !same || conn.session.reply_mode != crate::thread::conn::ReplyMode::On {
+            if !fits || !same || conn.is_last_muted() != conn.is_muted() {
                 self.close_run(conn);
             }
         }
