@@ -229,6 +229,10 @@ impl Core {
         let count = self.shared.shard_count();
         let keys = route::keys_of(entry.spec, args);
         let stride = if keys.len() > 1 { keys[1].0 - keys[0].0 } else { 1 };
+        if !(args.len() - keys[0].0).is_multiple_of(stride) {
+            // A key without its value: no part may be carried out, and the command itself says why.
+            return self.enter_one(conn, self.id, entry, args, None);
+        }
         let mut shards = ShardSet::new();
         let owners: SmallVec<[usize; 16]> =
             keys.iter().map(|(at, _)| shard_of_slot(slot_of(args[*at]), count)).collect();
