@@ -162,6 +162,7 @@ fn route_of(spec: &'static Spec, handler: Handler) -> Route {
 pub struct Names {
     buckets: Box<[Name]>,
     names: Vec<Box<[u8]>>,
+    ids: Vec<CommandId>,
 }
 
 /// A name in its bucket. What `folded` and `len` tell is enough for a short name of letters, which most are.
@@ -183,13 +184,15 @@ impl Names {
     /// # Errors
     /// A command of that name does not exist, or the new name is taken.
     pub fn new(renamed: &[(String, String)]) -> Result<Names, String> {
-        let mut names = Names { buckets: vec![EMPTY; BUCKETS].into(), names: Vec::new() };
+        let mut names = Names { buckets: vec![EMPTY; BUCKETS].into(), names: Vec::new(), ids: Vec::new() };
         let mut chosen: Vec<(String, CommandId)> =
             table().top().map(|entry| (entry.spec.name.to_owned(), entry.id)).collect();
         for (old, new) in renamed {
             let old = old.to_ascii_lowercase();
-            let at =
-                chosen.iter().position(|(name, _)| *name == old).ok_or("No such command in rename-command")?;
+            let at = chosen
+                .iter()
+                .position(|(name, _)| *name == old)
+                .ok_or("No such command in rename-command")?;
             let (_, id) = chosen.swap_remove(at);
             let new = new.to_ascii_lowercase();
             if chosen.iter().any(|(name, _)| *name == new) {
@@ -222,6 +225,7 @@ impl Names {
             self.names.push(name.into());
             (self.names.len() - 1) as u16
         });
+        self.ids.push(id);
         self.buckets[at] = Name { folded, len: name.len() as u16, id, whole };
     }
 
@@ -237,7 +241,9 @@ impl Names {
                 return None;
             }
             let is_it = known.folded == folded && usize::from(known.len) == name.len();
-            if is_it && known.whole.is_none_or(|whole| self.names[usize::from(whole)].eq_ignore_ascii_case(name)) {
+            if is_it
+                && known.whole.is_none_or(|whole| self.names[usize::from(whole)].eq_ignore_ascii_case(name))
+            {
                 return Some(known.id);
             }
             at = (at + 1) % BUCKETS;
