@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 /// Commands that are looked at together.
 const BATCH: usize = 32;
-/// Commands and bytes that one connection may have under way on other threads.
-const IN_FLIGHT_MAX: (usize, usize) = (4096, 8 << 20);
+/// Bytes of requests that one connection may have under way on other threads.
+const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 
 impl Core {
     /// Bytes came for a connection.
@@ -96,13 +96,13 @@ impl Core {
     }
 
     /// Whether the next command may be carried out now.
-    fn may_go_on(&self, conn: &Conn) -> bool {
+    pub(crate) fn may_go_on(&self, conn: &Conn) -> bool {
         let (commands, bytes) = conn.in_flight;
         conn.hold.is_none()
             && !conn.closing
             && !conn.dead
-            && commands < IN_FLIGHT_MAX.0
-            && bytes < IN_FLIGHT_MAX.1
+            && commands < conn.credit
+            && bytes < IN_FLIGHT_BYTES_MAX
             && conn.output_bytes() < self.output_bytes_max()
     }
 

@@ -83,6 +83,9 @@ impl Core {
             return false;
         }
         let queue = &self.shared.queues[shard];
+        if crate::chaos::breaks(crate::chaos::Break::Overtake) {
+            return true;
+        }
         if conn.has_pending() {
             self.shared.gate.marked(self.id, || queue.is_empty())
         } else {

@@ -75,12 +75,6 @@ impl Parser {
         self.parse_pieces(window, limits, args)
     }
 
-    /// How many bytes of arguments the incomplete command has announced: memory that it is about to take.
-    #[must_use]
-    pub fn announced_bytes(&self) -> usize {
-        self.bulk.unwrap_or(0)
-    }
-
     fn parse_pieces(&mut self, window: &[u8], limits: Limits, args: &mut Vec<Span>) -> Found {
         if !self.started {
             let (count, end) = match number_line(window, 1, "too big mbulk count string") {

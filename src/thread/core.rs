@@ -215,7 +215,10 @@ impl Core {
             self.let_go(*conn);
             return;
         }
-        let needs_flush = !conn.out.is_empty() || conn.closing || conn.input.rest().len() > INPUT_BYTES_PAUSE;
+        let needs_flush = !conn.out.is_empty()
+            || conn.closing
+            || conn.reading_paused
+            || conn.input.rest().len() > INPUT_BYTES_PAUSE;
         if needs_flush && !conn.listed {
             conn.listed = true;
             self.to_flush.push(conn.token);
@@ -231,12 +234,6 @@ impl Core {
         }
         let index = conn.token.index as usize;
         self.places[index].conn = Some(conn);
-    }
-
-    /// Whether the own strand is at the door with something to do on it: left there by another thread meanwhile.
-    #[must_use]
-    pub fn shard_waits_at_door(&self) -> bool {
-        self.strands[self.id].is_none() && !self.shared.queues[self.id].is_empty()
     }
 
     /// Closes connections that have been silent for too long (`timeout`).
@@ -276,12 +273,16 @@ impl Core {
         }
     }
 
-    /// A connection is over: its socket is closed, its place free, its WATCH undone.
+    /// The socket of a connection is removed: its place is free for another. Not before, since the driver has places too.
+    pub fn free_place(&mut self, token: Token) {
+        self.free.push(token.index);
+    }
+
+    /// A connection is over: its socket is to be closed, its WATCH is undone.
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
         let place = &mut self.places[conn.token.index as usize];
         place.generation = (place.generation + 1) & 0x00ff_ffff;
-        self.free.push(conn.token.index);
         self.conn_count -= 1;
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
         self.intents.push(Intent::Remove(conn.token));
