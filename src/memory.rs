@@ -100,6 +100,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_allocated_is_counted() {
+        let layout = Layout::from_size_align(8 << 20, 8).unwrap();
+        // SAFETY: the size is above 0, and the memory goes back with the same layout.
+        let pointer = unsafe { Jemalloc.alloc(layout) };
+        let with = usage();
+        assert!(with.allocated >= 8 << 20, "{with:?}");
+        // SAFETY: it came from there with this layout.
+        unsafe { Jemalloc.dealloc(pointer, layout) };
+        assert!(usage().allocated < with.allocated);
+    }
+
+    #[test]
     fn memory_is_aligned_as_asked() {
         for align in [1, 8, 16, 32, 64, 4096] {
             for size in [1, 8, 24, 40, 52, 72, 4000] {
