@@ -162,6 +162,7 @@ fn route_of(spec: &'static Spec, handler: Handler) -> Route {
 pub struct Names {
     buckets: Box<[Name]>,
     names: Vec<Box<[u8]>>,
+    ids: Vec<CommandId>,
 }
 
 /// A name in its bucket. What `folded` and `len` tell is enough for a short name of letters, which most are.
@@ -183,7 +184,7 @@ impl Names {
     /// # Errors
     /// A command of that name does not exist, or the new name is taken.
     pub fn new(renamed: &[(String, String)]) -> Result<Names, String> {
-        let mut names = Names { buckets: vec![EMPTY; BUCKETS].into(), names: Vec::new() };
+        let mut names = Names { buckets: vec![EMPTY; BUCKETS].into(), names: Vec::new(), ids: Vec::new() };
         let mut chosen: Vec<(String, CommandId)> =
             table().top().map(|entry| (entry.spec.name.to_owned(), entry.id)).collect();
         for (old, new) in renamed {
@@ -207,6 +208,12 @@ impl Names {
         Ok(names)
     }
 
+    /// The commands that can be called.
+    #[must_use]
+    pub fn ids(&self) -> &[CommandId] {
+        &self.ids
+    }
+
     fn add(&mut self, name: &[u8], id: CommandId) {
         let folded = folded(name);
         let mut at = bucket(folded, name);
@@ -218,6 +225,7 @@ impl Names {
             self.names.push(name.into());
             (self.names.len() - 1) as u16
         });
+        self.ids.push(id);
         self.buckets[at] = Name { folded, len: name.len() as u16, id, whole };
     }
 

@@ -7,8 +7,12 @@ use shards::fault::Fault;
 use shards::reply::Reply;
 use shards::spec::Spec;
 
-pub mod connection;
-pub mod transaction;
+mod auth;
+mod client;
+mod command;
+mod connection;
+mod help;
+mod transaction;
 
 /// A command of the server: its facts and its function.
 #[derive(Clone, Copy, Debug)]
@@ -65,4 +69,5 @@ impl Verdict {
 pub type Outcome = Result<Verdict, Fault>;
 
 /// Every family.
-pub const FAMILIES: &[&[ServerCommand]] = &[connection::COMMANDS, transaction::COMMANDS];
+pub const FAMILIES: &[&[ServerCommand]] =
+    &[connection::COMMANDS, auth::COMMANDS, client::COMMANDS, command::COMMANDS, transaction::COMMANDS];

@@ -8,7 +8,7 @@ use super::enter::{ShardSet, add_shard};
 use super::survey::Survey;
 use super::unit::{Kind, Part};
 use crate::commands::{Server, Verdict};
-use crate::table::{Handler, table};
+use crate::table::{CommandId, Handler, table};
 use crate::thread::conn::{Assembly, Conn, Hold, Piece};
 use crate::thread::core::Core;
 use shards::reply::Reply;
@@ -39,6 +39,7 @@ impl Plan {
 impl Core {
     /// Plans on, and enters the transaction when all is planned.
     pub(crate) fn plan_exec(&mut self, conn: &mut Conn, mut plan: Plan) {
+        conn.session.executing = Some(plan.queued.commands.len());
         while let Some(&command) = plan.queued.commands.get(plan.next) {
             plan.next += 1;
             let entry = table().entry(command.id);
@@ -54,13 +55,14 @@ impl Core {
             let verdict = self.run_server(conn, entry, &args, &mut reply);
             drop(args);
             match verdict {
-                Verdict::Ask(ask, finish) => return self.ask_for_plan(conn, plan, ask, finish),
+                Verdict::Ask(ask, finish) => return self.ask_for_plan(conn, plan, command.id, ask, finish),
                 Verdict::Close => conn.closing = true,
                 Verdict::Done | Verdict::Enter(_) => {}
             }
             self.stats.ran(command.id, &reply.bytes);
             plan.pieces.push(Piece::Known(reply.bytes));
         }
+        conn.session.executing = None;
         self.enter_exec(conn, plan);
     }
 
@@ -69,6 +71,7 @@ impl Core {
         &mut self,
         conn: &mut Conn,
         mut plan: Plan,
+        id: CommandId,
         ask: super::survey::Ask,
         finish: super::survey::Finish,
     ) {
@@ -76,7 +79,9 @@ impl Core {
         conn.hold = Some(Hold::Survey);
         let goes_on = move |server: &mut Server<'_>| {
             let mut reply = Reply::new(server.conn.session.resp);
-            finish(&mut Server { core: server.core, conn: server.conn, reply: &mut reply });
+            let verdict = finish(&mut Server { core: server.core, conn: server.conn, reply: &mut reply });
+            server.conn.closing |= matches!(verdict, Verdict::Close);
+            server.core.stats.ran(id, &reply.bytes);
             plan.pieces.push(Piece::Known(reply.bytes));
             Verdict::enter(move |core, conn| core.plan_exec(conn, plan))
         };

@@ -119,7 +119,9 @@ impl Parser {
                 let Some(&mark) = window.get(self.at) else {
                     return Err(Found::Incomplete { needed: self.at + 1 });
                 };
-                let line = number_line(window, self.at + 1, "too big bulk count string");
+                // What stands in the mark's place may be the line's end already.
+                let line_at = self.at + usize::from(mark == b'$');
+                let line = number_line(window, line_at, "too big bulk count string");
                 if mark != b'$' && !matches!(line, Line::Missing | Line::TooLong(_)) {
                     return Err(Found::Broken(format!(
                         "Protocol error: expected '$', got '{}'",

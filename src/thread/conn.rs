@@ -70,6 +70,8 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// The open transaction.
     pub multi: Option<Multi>,
+    /// So many commands has the transaction that is being carried out.
+    pub executing: Option<usize>,
     /// The keys it watches.
     pub watching: Option<Watching>,
 }
@@ -437,6 +439,18 @@ impl Conn {
     #[must_use]
     pub fn output_bytes(&self) -> usize {
         self.out.len() + self.sending_bytes + self.returned_bytes + self.held.len() - self.held_start
+    }
+
+    /// How many of them wait for an earlier reply.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.len() - self.held_start
+    }
+
+    /// Whether the last place that was kept is for a reply that is not wanted.
+    #[must_use]
+    pub fn is_last_muted(&self) -> bool {
+        self.pending.back().is_some_and(|last| last.muted)
     }
 
     /// Bytes of memory that this connection takes.

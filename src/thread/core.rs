@@ -3,13 +3,14 @@
 //! It never touches the driver. What it wants of it, it leaves in lists ([`Intent`], [`Core::to_flush`]) which the loop
 //! works off once a turn; so a simulation can drive it with bytes and look at bytes.
 use super::conn::{Conn, Peer, Pool};
+use crate::admit::Alerts;
 use crate::config::Config;
 use crate::coordinate::batch::Run;
 use crate::coordinate::survey::Survey;
 use crate::net::Token;
 use crate::protocol::parse::Span;
 use crate::queues::{Mail, Strand};
-use crate::shared::{Shared, settings_of};
+use crate::shared::{Paused, Shared, settings_of};
 use crate::stats::Stats;
 use shards::effects::Effects;
 use shards::settings::Settings;
@@ -106,6 +107,12 @@ pub struct Core {
     pub scratch: Scratch,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
+    /// What is unusual about the server.
+    pub(crate) alerts: Alerts,
+    /// Something is.
+    pub(crate) alerted: bool,
+    /// CLIENT PAUSE holds back commands of some connection here.
+    pub(crate) holds_paused: bool,
     /// It is to leave its loop.
     pub stop: bool,
 }
@@ -143,6 +150,9 @@ impl Core {
             stats: Stats::default(),
             scratch: Scratch::default(),
             active_expire: true,
+            alerts: Alerts::default(),
+            alerted: false,
+            holds_paused: false,
             stop: false,
         }
     }
@@ -151,6 +161,7 @@ impl Core {
     pub fn begin_turn(&mut self, now_ms: i64) {
         self.now_ms = self.now_ms.max(now_ms);
         self.adopt_config();
+        self.adopt_alerts();
     }
 
     /// Adopts the newest configuration.
@@ -159,9 +170,19 @@ impl Core {
         if version != self.config_version {
             self.config_version = version;
             self.config = self.shared.config();
-            self.settings =
-                Arc::new(Settings { active_expire: self.active_expire, ..settings_of(&self.config) });
+            self.adopt_settings();
+            self.shared.measure_memory(self.config.maxmemory_bytes, self.now_ms);
+            self.adopt_alerts();
         }
+    }
+
+    /// Gives the engine its part of the configuration.
+    pub(crate) fn adopt_settings(&mut self) {
+        self.settings = Arc::new(Settings {
+            active_expire: self.active_expire,
+            keep_expired: self.alerts.paused != Paused::No,
+            ..settings_of(&self.config)
+        });
     }
 
     /// A new connection's place.
@@ -233,10 +254,11 @@ impl Core {
     }
 
     /// Lets go on what CLIENT PAUSE held, once its time is over.
-    pub fn end_pause(&mut self, until_ms: i64) {
-        if until_ms > self.now_ms {
+    pub fn end_pause(&mut self) {
+        if !self.holds_paused || self.alerts.paused != Paused::No {
             return;
         }
+        self.holds_paused = false;
         let held: Vec<_> = self
             .conns()
             .filter(|conn| conn.hold == Some(super::conn::Hold::Pause))
@@ -275,6 +297,20 @@ impl Core {
     #[must_use]
     pub fn tokens(&self) -> Vec<Token> {
         self.conns().map(|conn| conn.token).collect()
+    }
+
+    /// Bytes of memory that the connections take.
+    #[must_use]
+    pub fn clients_bytes(&self) -> usize {
+        self.conns().map(Conn::memory_bytes).sum()
+    }
+
+    /// Closes a connection at once, whatever it waits for.
+    pub fn close(&mut self, token: Token) {
+        if let Some(mut conn) = self.check_out(token) {
+            conn.dead = true;
+            self.check_in(conn);
+        }
     }
 
     /// Sends mail to a thread; it is woken at the end of the turn.

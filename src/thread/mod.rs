@@ -181,7 +181,6 @@ impl Thread {
     /// Work that comes with time: expiry, freeing, timeouts, what CLIENT PAUSE held.
     fn tick(&mut self) {
         let now_ms = self.core.now_ms;
-        let shared = std::sync::Arc::clone(&self.core.shared);
         let own = self.core.id;
         if let Some(strand) = &mut self.core.strands[own]
             && strand.shard.has_discarded()
@@ -193,7 +192,7 @@ impl Thread {
         }
         self.next_tick_ms = now_ms + 1000 / i64::from(self.core.config.hz.clamp(1, 500));
         self.core.close_idle();
-        self.core.end_pause(shared.paused_until_ms.load(Ordering::Relaxed));
+        self.core.end_pause();
     }
 
     fn publish(&self) {
@@ -281,8 +280,7 @@ impl Thread {
         let own = &self.core.shared.published[self.core.id];
         let expires = own.dbs.iter().any(|db| db.1.load(Ordering::Relaxed) > 0);
         let times_out = self.core.conn_count > 0 && self.core.config.timeout_seconds > 0;
-        let paused = self.core.shared.paused_until_ms.load(Ordering::Relaxed) > 0;
-        (expires || times_out || paused).then_some(tick)
+        (expires || times_out || self.core.holds_paused).then_some(tick)
     }
 
     /// The last turns: what is in the buffers goes out, for a short while.
