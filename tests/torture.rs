@@ -184,7 +184,7 @@ fn who_never_reads_is_not_read_either() {
 fn values_of_64_mb_come_back_whole() {
     for server in servers() {
         let mut value = vec![0; 64 << 20];
-        value.iter_mut().enumerate().for_each(|(index, byte)| *byte = (index * 31 >> 3) as u8);
+        value.iter_mut().enumerate().for_each(|(index, byte)| *byte = ((index * 31) >> 3) as u8);
         let bystander = Bystander::start(&server);
         let mut raw = Raw::connect(&server);
         raw.send(format!("*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n${}\r\n", value.len()).as_bytes());
