@@ -103,6 +103,18 @@ impl<'a> Call<'a> {
     }
 }
 
+/// The shard of a slot among those in hand.
+#[inline]
+fn shard_in(shards: &mut [Box<Shard>], slot: u16) -> &mut Shard {
+    match shards {
+        [only] => only,
+        several => several
+            .iter_mut()
+            .find(|shard| shard.slots.contains(&slot))
+            .expect("a unit gathers the shards of all its keys before it runs"),
+    }
+}
+
 impl Keys<'_> {
     /// A key of the selected database.
     #[inline]
@@ -134,13 +146,7 @@ impl Keys<'_> {
     /// The shard of a slot.
     #[inline]
     pub fn shard(&mut self, slot: u16) -> &mut Shard {
-        match &mut *self.shards {
-            [only] => only,
-            several => several
-                .iter_mut()
-                .find(|shard| shard.slots.contains(&slot))
-                .expect("a unit gathers the shards of all its keys before it runs"),
-        }
+        shard_in(self.shards, slot)
     }
 
     #[inline]
@@ -151,35 +157,70 @@ impl Keys<'_> {
     /// What a key holds, expired keys being gone. Counts nothing and leaves LRU as it is.
     #[inline]
     pub fn lookup(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.expire_if_due(key);
+        self.db(key).table.get(key.hashed)
+    }
+
+    /// Removes a key whose time has come, before it is looked at. Costs a lookup only where keys expire at all.
+    #[inline]
+    fn expire_if_due(&mut self, key: Key<'_>) {
         let now_ms = self.now_ms;
         let table = &self.db(key).table;
         if table.volatile_len() > 0 {
-            let expired = table.get(key.hashed)?.expires_at_ms().is_some_and(|at| at <= now_ms);
-            if expired {
+            let expires_at_ms = table.get(key.hashed).and_then(EntryRef::expires_at_ms);
+            if expires_at_ms.is_some_and(|at| at <= now_ms) {
                 self.expire(key);
-                return None;
             }
         }
-        self.db(key).table.get(key.hashed)
     }
 
     /// What a key holds, for a command that reads: counts a hit or a miss, marks the entry as used.
     #[inline]
     pub fn lookup_read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        let hit = self.lookup(key).is_some();
-        let counts = &mut self.shard(key.hashed.slot).counts;
-        if !hit {
+        self.expire_if_due(key);
+        let (now_ms, settings, no_touch) = (self.now_ms, self.settings, self.no_touch);
+        let Keys { shards, effects, .. } = self;
+        let Shard { dbs, dice, counts, .. } = shard_in(shards, key.hashed.slot);
+        let Some(entry) = dbs[usize::from(key.db)].table.get(key.hashed) else {
             counts.keyspace_misses += 1;
+            effects.event(Class::MISS, "keymiss", key.db, key.bytes());
+            return None;
+        };
+        counts.keyspace_hits += 1;
+        if !no_touch {
+            entry.set_lru(access::used(entry.lru(), now_ms, settings, dice));
+        }
+        Some(entry)
+    }
+
+    /// What a key holds, for a command that asks about the key and does not use it (EXISTS, TYPE, TTL): counts a hit or
+    /// a miss, leaves LRU as it is.
+    pub fn lookup_about(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        if !self.count_lookup(key) {
             self.notify(Class::MISS, "keymiss", key);
             return None;
         }
-        counts.keyspace_hits += 1;
-        self.touch(key)
+        self.lookup(key)
+    }
+
+    /// The same for OBJECT, which tells nobody of a miss.
+    pub fn lookup_object(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        if self.count_lookup(key) { self.lookup(key) } else { None }
+    }
+
+    /// Counts a hit or a miss; whether it is a hit.
+    #[inline]
+    fn count_lookup(&mut self, key: Key<'_>) -> bool {
+        let hit = self.lookup(key).is_some();
+        let counts = &mut self.shard(key.hashed.slot).counts;
+        counts.keyspace_hits += u64::from(hit);
+        counts.keyspace_misses += u64::from(!hit);
+        hit
     }
 
     /// What a key holds, for a command that is about to write: marks the entry as used.
     pub fn lookup_write(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        self.lookup(key)?;
+        self.expire_if_due(key);
         self.touch(key)
     }
 
@@ -204,7 +245,9 @@ impl Keys<'_> {
     /// Gives a key a value, whatever it held; whether it held one. Tells nobody: see [`Call::wrote`].
     #[inline]
     pub fn set(&mut self, key: Key<'_>, value: Value<'_>, expiry: Expiry) -> bool {
-        let previous = if expiry == Expiry::Keep || self.settings.lfu {
+        // That an expired key was there is worth a look only if someone hears of it.
+        let listened = self.effects.listen.events != Class::NONE;
+        let previous = if expiry == Expiry::Keep || self.settings.lfu || listened {
             self.lookup(key).map(|entry| (entry.expires_at_ms(), entry.lru()))
         } else {
             None
@@ -230,12 +273,15 @@ impl Keys<'_> {
     /// Gives a key that is not there an entry that was made elsewhere (RENAME, COPY, MOVE): whole, with its expiry.
     pub fn put(&mut self, key: Key<'_>, entry: Entry) {
         let expires_at_ms = entry.view().expires_at_ms();
-        let entry = if entry.view().has_key(key.bytes()) {
+        let mut entry = if entry.view().has_key(key.bytes()) {
             entry
         } else {
             entry.repack(Some(key.bytes()), expires_at_ms)
         };
-        self.db(key).table.insert(key.hashed, entry);
+        let shard = self.shard(key.hashed.slot);
+        // New to this key: no snapshot that has begun is to have it.
+        entry.set_version(shard.version);
+        shard.dbs[usize::from(key.db)].table.insert(key.hashed, entry);
         self.notify(Class::NEW, "new", key);
     }
 
@@ -335,9 +381,9 @@ impl Keys<'_> {
         self.effects.event(class, event, key.db, key.bytes());
     }
 
-    /// Records what happened where that is not the command as it came: deterministic, with absolute times.
+    /// Records what happened in place of the command as it came: deterministic, with absolute times.
     pub fn record(&mut self, args: &[&[u8]]) {
-        self.effects.record(self.db, args);
+        self.effects.record_instead(self.db, args);
     }
 
     /// Removes a key whose time has come.

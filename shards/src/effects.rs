@@ -61,6 +61,8 @@ pub struct Effects {
     /// Packed records, in order.
     records: Vec<u8>,
     record_count: usize,
+    /// How many of the records stand for a command, in place of the command as it came.
+    stand_in_count: usize,
     events: Vec<Event>,
 }
 
@@ -92,10 +94,22 @@ impl Effects {
             self.records.extend_from_slice(arg);
         }
     }
+    /// Adds a record that stands for the running command: that is then not recorded as it came.
+    pub fn record_instead(&mut self, db: u16, args: &[&[u8]]) {
+        if self.listen.records {
+            self.stand_in_count += 1;
+            self.record(db, args);
+        }
+    }
     /// How many records there are.
     #[must_use]
     pub fn record_count(&self) -> usize {
         self.record_count
+    }
+    /// How many of them stand for a command.
+    #[must_use]
+    pub(crate) fn stand_in_count(&self) -> usize {
+        self.stand_in_count
     }
     /// Adds an event, if its class is listened to.
     #[inline]
@@ -130,15 +144,16 @@ impl Effects {
         self.dirty = 0;
         self.records.clear();
         self.record_count = 0;
+        self.stand_in_count = 0;
         self.events.clear();
     }
-    /// Whether a command with these flags that changed something and recorded nothing itself is recorded as it came.
+    /// Whether a command with these flags that changed something and recorded nothing in its own place is recorded as it came.
     #[must_use]
-    pub(crate) fn wants_verbatim(&self, flags: Flags, dirty_before: u64, records_before: usize) -> bool {
+    pub(crate) fn wants_verbatim(&self, flags: Flags, dirty_before: u64, stand_ins_before: usize) -> bool {
         self.listen.records
             && flags.has(Flags::WRITE)
             && self.dirty > dirty_before
-            && self.record_count == records_before
+            && self.stand_in_count == stand_ins_before
     }
 }
 

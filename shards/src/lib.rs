@@ -2,8 +2,12 @@
 pub mod call;
 pub mod commands;
 pub mod dice;
+pub mod digest;
 pub mod effects;
+pub mod expiry;
+pub mod extended;
 pub mod fault;
+pub mod glob;
 pub mod keyspace;
 pub mod memory;
 pub mod number;

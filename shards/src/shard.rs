@@ -1,6 +1,7 @@
 //! A shard: the keys of a range of slots, in all databases, and everything that belongs to them. A value: whoever holds it
 //! may run commands on it.
 use crate::dice::Dice;
+use crate::expiry::AverageTtl;
 use crate::keyspace::{Hashed, Table};
 use crate::slot::slots_of_shard;
 use crate::watch::Watches;
@@ -27,6 +28,16 @@ pub struct Db {
     pub table: Table,
     /// The keys that connections watch. They belong to the database's number, not to its content: SWAPDB leaves them.
     pub watches: Watches,
+    /// How long its keys with an expiry have still to live.
+    pub(crate) ttl: AverageTtl,
+}
+
+impl Db {
+    /// An estimate of how long its keys with an expiry have still to live, in ms (`avg_ttl` of INFO); 0 where none has one.
+    #[must_use]
+    pub fn average_ttl_ms(&self) -> i64 {
+        if self.table.volatile_len() == 0 { 0 } else { self.ttl.ms() }
+    }
 }
 
 /// A shard.
@@ -46,9 +57,9 @@ pub struct Shard {
     pub counts: Counts,
     /// Tables that nobody uses any more, to be freed in slices.
     discarded: Vec<Table>,
-    /// Where active expiry goes on: database and slot.
-    pub(crate) sweep: (usize, u16),
-    /// How many entries to free at once with `FLUSHALL` and the like.
+    /// Where active expiry goes on: database and cursor.
+    pub(crate) sweep: (usize, u64),
+    /// The version of entries made now: toggled when a snapshot begins.
     pub(crate) version: bool,
 }
 
@@ -58,7 +69,11 @@ impl Shard {
     pub fn new(index: usize, count: usize, databases: u16, seed: u64) -> Shard {
         let slots = slots_of_shard(index, count);
         let dbs = (0..databases)
-            .map(|_| Db { table: Table::new(slots.clone()), watches: Watches::default() })
+            .map(|_| Db {
+                table: Table::new(slots.clone()),
+                watches: Watches::default(),
+                ttl: AverageTtl::default(),
+            })
             .collect();
         Shard {
             index,
@@ -96,6 +111,7 @@ impl Shard {
     /// Empties a database at once; its memory comes back in slices ([`Shard::free_some`]).
     pub fn discard(&mut self, db: usize) -> usize {
         let table = std::mem::replace(&mut self.dbs[db].table, Table::new(self.slots.clone()));
+        self.dbs[db].ttl = AverageTtl::default();
         let len = table.len();
         if len > 0 {
             self.discarded.push(table);
@@ -121,6 +137,7 @@ impl Shard {
         let (head, tail) = self.dbs.split_at_mut(high);
         if let (Some(low), Some(high)) = (head.get_mut(low), tail.first_mut()) {
             std::mem::swap(&mut low.table, &mut high.table);
+            std::mem::swap(&mut low.ttl, &mut high.ttl);
         }
     }
     /// Brings the line of a key's slot near, for a command that comes soon; `look` 0, 1, 2 goes a step deeper each.

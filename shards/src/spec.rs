@@ -98,6 +98,26 @@ impl Group {
             Group::Bitmap => "bitmap",
         }
     }
+
+    /// The ACL category that its commands are in; none for groups of which only some commands share one.
+    #[must_use]
+    pub const fn category(self) -> Categories {
+        match self {
+            Group::String => Categories::STRING,
+            Group::List => Categories::LIST,
+            Group::Set => Categories::SET,
+            Group::SortedSet => Categories::SORTEDSET,
+            Group::Hash => Categories::HASH,
+            Group::Transactions => Categories::TRANSACTION,
+            Group::Connection => Categories::CONNECTION,
+            Group::Scripting => Categories::SCRIPTING,
+            Group::Hyperloglog => Categories::HYPERLOGLOG,
+            Group::Geo => Categories::GEO,
+            Group::Stream => Categories::STREAM,
+            Group::Bitmap => Categories::BITMAP,
+            Group::Generic | Group::Pubsub | Group::Server | Group::Cluster => Categories::NONE,
+        }
+    }
 }
 
 /// What a command does with the keys of one key specification.
@@ -381,6 +401,34 @@ impl Spec {
         args: &[],
         deprecated: None,
     };
+
+    /// All ACL categories: those which flags and group imply (as Redis derives them), and the explicit ones.
+    #[must_use]
+    pub const fn categories(&self) -> Categories {
+        let flags = self.flags;
+        let mut all = self.acl.and(if flags.has(Flags::FAST) { Categories::FAST } else { Categories::SLOW });
+        // A container of subcommands has no flags, and belongs to no category but the slow ones.
+        if flags.0 != 0 {
+            all = all.and(self.group.category());
+        }
+        if flags.has(Flags::WRITE) {
+            all = all.and(Categories::WRITE);
+        }
+        // What a read-only script reads is decided by the commands that it calls.
+        if flags.has(Flags::READ) && !all.has(Categories::SCRIPTING) {
+            all = all.and(Categories::READ);
+        }
+        if flags.has(Flags::ADMIN) {
+            all = all.and(Categories::ADMIN).and(Categories::DANGEROUS);
+        }
+        if flags.has(Flags::PUBSUB) {
+            all = all.and(Categories::PUBSUB);
+        }
+        if flags.has(Flags::BLOCKING) {
+            all = all.and(Categories::BLOCKING);
+        }
+        all
+    }
 
     /// Whether `argc` arguments (the name counted) fit the arity.
     #[must_use]

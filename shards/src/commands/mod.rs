@@ -1,9 +1,27 @@
 //! The engine's commands: a file a family, each beginning with its table.
 use crate::call::Call;
-use crate::fault::Outcome;
+use crate::fault::{Fault, Outcome};
 use crate::spec::Spec;
 
+pub mod counter;
+pub mod debug;
+pub mod expire;
+pub mod generic;
+#[cfg(test)]
+mod keys_tests;
+pub mod keyspace;
+pub mod lcs;
+pub mod many;
+pub mod memory;
+pub mod object;
+mod options;
+pub mod rename;
+pub mod scan;
 pub mod string;
+pub mod substring;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod ttl;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -20,20 +38,61 @@ pub struct Command {
 }
 
 /// Every family.
-pub const FAMILIES: &[&[Command]] = &[string::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[
+    string::COMMANDS,
+    substring::COMMANDS,
+    counter::COMMANDS,
+    many::COMMANDS,
+    lcs::COMMANDS,
+    generic::COMMANDS,
+    rename::COMMANDS,
+    expire::COMMANDS,
+    ttl::COMMANDS,
+    scan::COMMANDS,
+    keyspace::COMMANDS,
+    object::COMMANDS,
+];
+
+/// The command that these arguments mean: `command` itself or, for a container, the one below it that the second
+/// argument names. A fault where there is none, or where the number of arguments does not fit.
+pub fn resolve(command: &'static Command, args: Args<'_>) -> Result<&'static Command, Fault> {
+    let found = match args {
+        [_, word, ..] if !command.subcommands.is_empty() => {
+            below(command, word).ok_or_else(|| unknown_subcommand(args[0], word))?
+        }
+        _ => command,
+    };
+    if found.spec.fits(args.len()) { Ok(found) } else { Err(Fault::arity(found.spec.name)) }
+}
+
+fn below(command: &'static Command, word: &[u8]) -> Option<&'static Command> {
+    command.subcommands.iter().find(|sub| {
+        let name = sub.spec.name.split_once('|').map_or(sub.spec.name, |(_, name)| name);
+        word.eq_ignore_ascii_case(name.as_bytes())
+    })
+}
+
+/// How much of a word that a client wrote an error repeats, in bytes.
+const QUOTED_BYTES_MAX: usize = 128;
+
+fn unknown_subcommand(container: &[u8], word: &[u8]) -> Fault {
+    let word = &word[..word.len().min(QUOTED_BYTES_MAX)];
+    let container = container.to_ascii_uppercase();
+    Fault::text([b"ERR unknown subcommand '", word, b"'. Try ", &container, b" HELP."].concat())
+}
 
 /// Runs a command on the shards in hand: the one door through which every command of the engine passes.
 ///
 /// The arity has been checked. What a failed command wrote of its reply is taken back.
 #[inline]
 pub fn execute(cx: &mut Call<'_>, command: &Command, args: Args<'_>) {
-    let (start, dirty, records) = (cx.reply.bytes.len(), cx.effects.dirty, cx.effects.record_count());
+    let (start, dirty, stand_ins) = (cx.reply.bytes.len(), cx.effects.dirty, cx.effects.stand_in_count());
     let outcome = (command.run)(cx, args);
     if let Err(fault) = outcome {
         cx.reply.bytes.truncate(start);
         cx.reply.error(&fault.0);
     }
-    if cx.effects.wants_verbatim(command.spec.flags, dirty, records) {
+    if cx.effects.wants_verbatim(command.spec.flags, dirty, stand_ins) {
         cx.record(args);
     }
 }

@@ -195,6 +195,13 @@ impl<'a> EntryRef<'a> {
         (flags & HAS_EXPIRY != 0).then(|| i64::from_le_bytes(self.array(4 + key_len_bytes(flags))))
     }
 
+    /// Whether its time has come.
+    #[inline]
+    #[must_use]
+    pub fn is_expired(self, now_ms: i64) -> bool {
+        self.expires_at_ms().is_some_and(|at_ms| at_ms <= now_ms)
+    }
+
     /// The 24 bits of LRU or LFU.
     #[inline]
     #[must_use]
@@ -207,6 +214,27 @@ impl<'a> EntryRef<'a> {
     pub fn set_lru(self, lru: u32) {
         if self.lru() != lru {
             self.put(1, &lru.to_le_bytes()[..3]);
+        }
+    }
+
+    /// TYPE's name: every form there is holds a string.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
+        "string"
+    }
+
+    /// A copy under another key.
+    #[must_use]
+    pub fn copy(self, key: &[u8], lru: u32) -> Entry {
+        Entry::new(key, self.value(), self.expires_at_ms(), lru, self.version())
+    }
+
+    /// The value, to be packed into another entry of the same form.
+    fn value(self) -> Value<'a> {
+        match self.string() {
+            StrRef::Int(value) => Value::Int(value),
+            StrRef::Bytes(bytes) if self.byte(0) & FORM == SHORT_RAW => Value::Raw(bytes),
+            StrRef::Bytes(bytes) => Value::Bytes(bytes),
         }
     }
 
@@ -397,6 +425,12 @@ impl Entry {
         }
     }
 
+    /// Says of which version it is.
+    pub fn set_version(&mut self, version: bool) {
+        let flags = self.view().byte(0) & !VERSION;
+        self.view().put(0, &[if version { flags | VERSION } else { flags }]);
+    }
+
     /// Overwrites the value without moving, if it has the same form and length; gives it back otherwise.
     #[inline]
     pub fn overwrite<'v>(&mut self, value: Value<'v>) -> Result<(), Value<'v>> {
@@ -435,12 +469,8 @@ impl Entry {
                 version,
             );
         }
-        let value = match self.view().string() {
-            StrRef::Int(value) => Value::Int(value),
-            StrRef::Bytes(bytes) if shape.form == SHORT_RAW => Value::Raw(bytes),
-            StrRef::Bytes(bytes) => Value::Bytes(bytes),
-        };
-        Entry::new(key.unwrap_or_else(|| self.view().key()), value, expires_at_ms, lru, version)
+        let key = key.unwrap_or_else(|| self.view().key());
+        Entry::new(key, self.view().value(), expires_at_ms, lru, version)
     }
 
     /// Asks the processor to bring the entry near.

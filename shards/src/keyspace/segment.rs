@@ -9,6 +9,7 @@
 //! Capacities step by a fifth on average, so the words of a slot are 70 to 87 % full whatever the number of keys.
 #![expect(unsafe_code, reason = "words hold the addresses of the entries that the segment owns")]
 use super::entry::{Entry, EntryRef};
+use super::table::{Among, Work};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
@@ -50,8 +51,11 @@ impl Segment {
     pub(super) fn len(&self) -> usize {
         usize::from(self.len)
     }
-    pub(super) fn volatile_len(&self) -> usize {
-        usize::from(self.volatile)
+    pub(super) fn len_among(&self, among: Among) -> usize {
+        match among {
+            Among::All => self.len(),
+            Among::Volatile => usize::from(self.volatile),
+        }
     }
     /// Bytes of the words.
     pub(super) fn memory_bytes(&self) -> usize {
@@ -182,25 +186,30 @@ impl Segment {
         other.into_words().for_each(|word| self.adopt(word));
     }
 
-    /// Calls `visit` with the entries whose mark is at least `from`, group after group, until `enough` says so; gives
+    /// Calls `visit` with the entries whose mark is at least `from`, group after group, until the work is enough; gives
     /// back the mark to go on from, none at the end. Entries stand at their home's turn, wherever they overflowed to.
     pub(super) fn scan(
         &self,
+        among: Among,
         from: u16,
-        mut enough: impl FnMut() -> bool,
+        work: &mut Work,
         mut visit: impl FnMut(EntryRef<'_>),
     ) -> Option<u16> {
-        if self.len == 0 {
+        work.groups += 1;
+        if self.len_among(among) == 0 {
             return None;
         }
+        let wanted = if among == Among::Volatile { VOLATILE } else { 0 };
         let groups = self.groups();
         let first = self.home(from);
         for home in first..groups {
-            if home > first && enough() {
+            if home > first && work.is_enough() {
                 return Some(((home << 16).div_ceil(groups)) as u16);
             }
+            work.groups += 1;
             self.visit_home(home, |word| {
-                if (word >> MARK_SHIFT) as u16 >= from {
+                if (word >> MARK_SHIFT) as u16 >= from && word & wanted == wanted {
+                    work.seen += 1;
                     visit(entry_at(word));
                 }
             });
@@ -231,11 +240,6 @@ impl Segment {
     /// Every entry, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
         self.words().iter().filter(|word| **word != 0).map(entry_at)
-    }
-
-    /// Every entry that expires, in no order.
-    pub(super) fn iter_volatile(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.words().iter().filter(|word| **word & VOLATILE != 0).map(entry_at)
     }
 
     /// The entry in the word at `index` modulo the capacity, if it holds one.
@@ -464,6 +468,84 @@ fn grown(capacity: usize) -> usize {
             let step = (capacity.next_power_of_two() / 8).max(GROUP);
             let step = if capacity.is_power_of_two() { (capacity / 4).max(GROUP) } else { step };
             (capacity + step).min(WORDS_MAX)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::Value;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// A hash with the mark wanted: few different ones, so that groups overflow into one another.
+    fn hash_with(mark: u16) -> u64 {
+        u64::from(mark) << 32
+    }
+
+    fn entry(key: &str, expires: bool) -> Entry {
+        Entry::new(key.as_bytes(), Value::Int(1), expires.then_some(9), 0, false)
+    }
+
+    /// Everything that a walk in steps of about `count` sees, with how often.
+    fn walk(segment: &Segment, among: Among, count: usize) -> BTreeMap<String, usize> {
+        let mut seen = BTreeMap::new();
+        let mut from = Some(0);
+        while let Some(mark) = from {
+            let mut work = Work::new(count);
+            from = segment.scan(among, mark, &mut work, |entry| {
+                *seen.entry(String::from_utf8(entry.key().to_vec()).unwrap()).or_default() += 1;
+            });
+            assert!(from.is_none_or(|next| next > mark), "a walk goes on");
+        }
+        seen
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 300 }))]
+        /// Against a map: marks so alike that nearly every group is full and overflows, round the end too.
+        #[test]
+        fn behaves_as_a_map_when_groups_overflow(
+            marks in prop_oneof![
+                Just(vec![0u16]),
+                Just(vec![u16::MAX]),
+                Just(vec![0, 1, u16::MAX - 1, u16::MAX]),
+                proptest::collection::vec(any::<u16>(), 1..6),
+            ],
+            steps in proptest::collection::vec((0u32..70, 0u8..3), 1..300),
+            count in 1usize..20,
+        ) {
+            let mut segment = Segment::new(0);
+            let mut model: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+            for (key, step) in steps {
+                let name = format!("k{key}");
+                let hash = hash_with(marks[key as usize % marks.len()]);
+                let present = model.contains_key(&name);
+                prop_assert_eq!(segment.get(hash, name.as_bytes()).is_some(), present);
+                if step == 0 {
+                    prop_assert_eq!(segment.remove(hash, name.as_bytes()).is_some(), present);
+                    model.remove(&name);
+                } else if !present {
+                    segment.insert(hash, entry(&name, step == 2));
+                    model.insert(name, (hash, step == 2));
+                } else {
+                    let mut word = segment.get_mut(hash, name.as_bytes()).expect("present");
+                    word.replace(|_| entry(&name, step == 2));
+                    model.insert(name, (hash, step == 2));
+                }
+                prop_assert_eq!(segment.len(), model.len());
+                let volatile = model.values().filter(|(_, expires)| *expires).count();
+                prop_assert_eq!(segment.len_among(Among::Volatile), volatile);
+            }
+            for (name, (hash, _)) in &model {
+                prop_assert!(segment.get(*hash, name.as_bytes()).is_some(), "{} is lost", name);
+            }
+            let all = walk(&segment, Among::All, count);
+            prop_assert!(all.values().all(|times| *times == 1), "a still segment is seen once");
+            prop_assert!(all.keys().eq(model.keys()));
+            let volatile = walk(&segment, Among::Volatile, count);
+            prop_assert!(volatile.keys().eq(model.iter().filter(|(_, (_, expires))| *expires).map(|(name, _)| name)));
         }
     }
 }

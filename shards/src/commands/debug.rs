@@ -1,0 +1,109 @@
+//! DEBUG's looks at the dataset: OBJECT, DIGEST and DIGEST-VALUE. Its dispatch, and all the rest of it, is the server's.
+use super::{Args, Command};
+use crate::call::Call;
+use crate::digest::{self, Digest};
+use crate::fault::{NO_SUCH_KEY, Outcome};
+use crate::keyspace::{EntryRef, StrRef, access};
+use crate::number::parse_i64;
+use crate::spec::{Flags, Group, KeyFlags, KeySpec, Merge, Span, Spec};
+
+const SPEC: Spec = Spec { flags: Flags::ADMIN.and(Flags::NOSCRIPT), group: Group::Server, ..Spec::DEFAULT };
+
+/// DEBUG OBJECT: how a key's value is kept. Expired keys that are still here are seen too.
+pub const OBJECT: Command = Command {
+    spec: Spec {
+        name: "debug|object",
+        arity: 3,
+        keys: &[KeySpec::one(KeyFlags::RO, 2)],
+        summary: "Returns how the value of a key is kept.",
+        ..SPEC
+    },
+    run: object,
+    subcommands: &[],
+};
+fn object(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
+    let now_ms = cx.now_ms;
+    let entry = raw_entry(cx, args[2]).ok_or(NO_SUCH_KEY)?;
+    let text = format!(
+        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        entry.key(),
+        entry.encoding(),
+        serialized_bytes(entry.string()),
+        entry.lru(),
+        access::idle_seconds(entry.lru(), now_ms),
+    );
+    cx.reply.status(&text);
+    Ok(())
+}
+
+/// DEBUG DIGEST: one digest of all databases.
+pub const DIGEST: Command = Command {
+    spec: Spec {
+        name: "debug|digest",
+        arity: 2,
+        span: Span::GatherAll,
+        summary: "Returns a digest of the whole dataset.",
+        ..SPEC
+    },
+    run: digest_all,
+    subcommands: &[],
+};
+fn digest_all(cx: &mut Call<'_>, _: Args<'_>) -> Outcome {
+    let digest = digest::of_shards(cx.shards());
+    cx.reply.status(&digest.to_string());
+    Ok(())
+}
+
+/// DEBUG DIGEST-VALUE: the digest of each of some values. Expired keys that are still here are seen too.
+pub const DIGEST_VALUE: Command = Command {
+    spec: Spec {
+        name: "debug|digest-value",
+        arity: -2,
+        keys: &[KeySpec::rest(KeyFlags::RO, 2, 1)],
+        span: Span::FanOut(Merge::Interleave),
+        summary: "Returns the digests of the values of keys.",
+        ..SPEC
+    },
+    run: digest_value,
+    subcommands: &[],
+};
+fn digest_value(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
+    cx.reply.array(args.len() - 2);
+    for bytes in &args[2..] {
+        let digest = raw_entry(cx, bytes).map_or_else(Digest::default, digest::of_value);
+        cx.reply.status(&digest.to_string());
+    }
+    Ok(())
+}
+
+/// What is in the table under a key, whatever the time.
+fn raw_entry<'a>(cx: &'a mut Call<'_>, bytes: &[u8]) -> Option<EntryRef<'a>> {
+    let key = cx.key(bytes);
+    cx.shard(key.hashed.slot).dbs[usize::from(key.db)].table.get(key.hashed)
+}
+
+/// Bytes of a string in a snapshot of Redis's format, where it is not compressed.
+fn serialized_bytes(value: StrRef<'_>) -> usize {
+    /// Longer texts are never written as integers.
+    const INTEGER_TEXT_MAX: usize = 11;
+    let integer = match value {
+        StrRef::Int(number) => Some(number),
+        StrRef::Bytes(bytes) if bytes.len() <= INTEGER_TEXT_MAX => parse_i64(bytes),
+        StrRef::Bytes(_) => None,
+    };
+    match integer {
+        Some(number) if i8::try_from(number).is_ok() => 2,
+        Some(number) if i16::try_from(number).is_ok() => 3,
+        Some(number) if i32::try_from(number).is_ok() => 5,
+        _ => length_bytes(value.len()) + value.len(),
+    }
+}
+
+fn length_bytes(len: usize) -> usize {
+    match len {
+        0..64 => 1,
+        64..16_384 => 2,
+        _ if u32::try_from(len).is_ok() => 5,
+        _ => 9,
+    }
+}
