@@ -47,13 +47,19 @@ impl Core {
 
     /// Goes on with what a connection has sent before.
     pub fn feed_input(&mut self, conn: &mut Conn) {
-        if conn.input.is_empty() || conn.hold.is_some() {
+        if conn.hold.is_some() {
             return;
         }
-        let input = std::mem::take(&mut conn.input);
-        let consumed = self.feed(conn, input.rest());
-        conn.input = input;
-        conn.input.consume(consumed);
+        if !conn.input.is_empty() {
+            let input = std::mem::take(&mut conn.input);
+            let consumed = self.feed(conn, input.rest());
+            conn.input = input;
+            conn.input.consume(consumed);
+        }
+        // Nothing more will come, and what has come is carried out.
+        if conn.ended && self.may_go_on(conn) {
+            conn.closing = true;
+        }
     }
 
     /// Carries out the commands of a window, as many as are complete and the connection has credit for; gives back how many
@@ -155,7 +161,7 @@ impl Core {
     }
 
     /// Has the processor fetch what the next commands will look up, where that is in hand.
-    fn look_ahead(&mut self, conn: &Conn, window: &[u8], scratch: &Scratch) {
+    fn look_ahead(&self, conn: &Conn, window: &[u8], scratch: &Scratch) {
         let Some(strand) = &self.strands[self.id] else { return };
         for look in 0..3 {
             for command in scratch.parsed.iter().filter(|command| command.count > 1) {
@@ -194,7 +200,7 @@ impl Core {
 
     /// Finds the command and asks whether this client may have it carried out now.
     #[inline]
-    fn admit(&mut self, conn: &Conn, args: Args<'_>) -> Result<&'static Entry, (Option<CommandId>, Fault)> {
+    fn admit(&self, conn: &Conn, args: Args<'_>) -> Result<&'static Entry, (Option<CommandId>, Fault)> {
         let Some(id) = self.shared.names.find(args[0]) else { return Err((None, unknown_command(args))) };
         let mut entry = table().entry(id);
         if !entry.subcommands.is_empty() && args.len() > 1 {

@@ -104,16 +104,18 @@ mod tests {
         for align in [1, 8, 16, 32, 64, 4096] {
             for size in [1, 8, 24, 40, 52, 72, 4000] {
                 let layout = Layout::from_size_align(size, align).unwrap();
-                // SAFETY: the size is above 0, and the memory goes back with the same layout.
-                unsafe {
-                    let pointer = Jemalloc.alloc(layout);
-                    assert_eq!(pointer as usize % align, 0);
-                    pointer.write_bytes(7, size);
-                    let pointer = Jemalloc.realloc(pointer, layout, size * 3);
-                    assert_eq!(pointer as usize % align, 0);
-                    assert_eq!(*pointer, 7);
-                    Jemalloc.dealloc(pointer, Layout::from_size_align(size * 3, align).unwrap());
-                }
+                // SAFETY: the size is above 0.
+                let pointer = unsafe { Jemalloc.alloc(layout) };
+                assert_eq!(pointer as usize % align, 0);
+                // SAFETY: one byte at least is there.
+                unsafe { pointer.write(7) };
+                // SAFETY: the pointer came with this layout, and the new size is above 0.
+                let pointer = unsafe { Jemalloc.realloc(pointer, layout, size * 3) };
+                assert_eq!(pointer as usize % align, 0);
+                // SAFETY: it was written above, and moved with the rest.
+                assert_eq!(unsafe { pointer.read() }, 7);
+                // SAFETY: the pointer came with this size and alignment.
+                unsafe { Jemalloc.dealloc(pointer, Layout::from_size_align(size * 3, align).unwrap()) };
             }
         }
     }

@@ -107,6 +107,7 @@ impl Core {
     }
 
     /// Runs a unit over all its shards and sends them home.
+    #[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
     fn run_gathered(&mut self, unit: &Arc<Unit>, mut shards: Vec<Box<Shard>>) {
         let mut bench = Bench {
             settings: &self.settings,

@@ -84,7 +84,7 @@ impl Running {
 }
 
 fn shard_count(config: &Config) -> usize {
-    if config.shards == 0 { topology::default_shard_count() } else { config.shards as usize }
+    if config.shards == 0 { topology::default_shard_count() } else { config.shards }
 }
 
 fn drivers(config: &Config, count: usize) -> Result<Vec<Driver>, String> {
@@ -117,7 +117,7 @@ fn listening_sockets(config: &Config) -> Result<Vec<(OwnedFd, bool)>, String> {
     let options = listen::Options { backlog: config.tcp_backlog as i32, shared_port: false };
     let mut sockets = Vec::new();
     if config.port != 0 {
-        let bound = listen::tcp(&config.bind.0, config.port as u16, options);
+        let bound = listen::tcp(&config.bind.0, config.port, options);
         let bound = bound.map_err(|error| {
             format!("Could not create server TCP listening socket {error}\nFailed listening on port {} (TCP), aborting.", config.port)
         })?;

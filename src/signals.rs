@@ -24,13 +24,14 @@ impl Signals {
     /// The system refuses.
     pub fn block() -> Result<Signals, String> {
         let mut set = MaybeUninit::uninit();
-        // SAFETY: the set is initialized by the first call, before the others use it.
-        let set = unsafe {
-            libc::sigemptyset(set.as_mut_ptr());
-            libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
-            libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
-            set.assume_init()
-        };
+        // SAFETY: the place is a valid one, and the call fills it.
+        unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+        for signal in [libc::SIGTERM, libc::SIGINT] {
+            // SAFETY: the set is initialized, and the signal exists.
+            unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+        }
+        // SAFETY: it was initialized above.
+        let set = unsafe { set.assume_init() };
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
         // SAFETY: the set is initialized, and nothing is asked back.
@@ -50,7 +51,6 @@ impl Signals {
                 let name = if signal == libc::SIGINT { "SIGINT" } else { "SIGTERM" };
                 if before {
                     log::warning(format_args!("You insist... exiting now."));
-                    #[expect(clippy::exit, reason = "a second signal asks for just that")]
                     std::process::exit(1);
                 }
                 before = true;

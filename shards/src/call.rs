@@ -174,6 +174,13 @@ impl Keys<'_> {
         }
     }
 
+    /// What a key holds that has been looked up before in this command: so that several can be seen at once.
+    #[must_use]
+    pub fn peek(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        let shard = self.shards.iter().find(|shard| shard.slots.contains(&key.hashed.slot))?;
+        shard.dbs[usize::from(key.db)].table.get(key.hashed)
+    }
+
     /// What a key holds, for a command that reads: counts a hit or a miss, marks the entry as used.
     #[inline]
     pub fn lookup_read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {

@@ -1,4 +1,5 @@
 //! Braid's engine. *src serves, shards remember.*
+mod bits;
 pub mod call;
 pub mod commands;
 pub mod dice;

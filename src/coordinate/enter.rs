@@ -54,7 +54,7 @@ impl Core {
 
     /// Whether a command for `shard` may be entered by running it here and now.
     #[inline]
-    fn may_run_here(&mut self, conn: &mut Conn, shard: usize) -> bool {
+    fn may_run_here(&mut self, conn: &Conn, shard: usize) -> bool {
         if self.shared.shard_count() == 1 {
             return true;
         }

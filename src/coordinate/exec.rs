@@ -128,7 +128,7 @@ impl Core {
     }
 
     /// Nothing in it was for a shard.
-    fn exec_without_shards(&mut self, conn: &mut Conn, pieces: Vec<Piece>) {
+    fn exec_without_shards(&self, conn: &mut Conn, pieces: Vec<Piece>) {
         let mut reply = conn.begin_reply();
         reply.array(pieces.len());
         for piece in pieces {

@@ -60,6 +60,7 @@ pub struct Unit {
     entered: AtomicBool,
     entered_ms: AtomicI64,
     missing: AtomicUsize,
+    #[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
     deposited: Mutex<Vec<Box<Shard>>>,
 }
 

@@ -171,10 +171,7 @@ impl Thread {
         if broken {
             conn.dead = true;
         } else {
-            if conn.hold.is_none() {
-                self.core.feed_input(&mut conn);
-            }
-            conn.closing = true;
+            self.core.feed_input(&mut conn);
         }
         self.core.check_in(conn);
     }
@@ -197,7 +194,7 @@ impl Thread {
         self.core.end_pause(shared.paused_until_ms.load(Ordering::Relaxed));
     }
 
-    fn publish(&mut self) {
+    fn publish(&self) {
         let own = self.core.id;
         if let Some(strand) = &self.core.strands[own] {
             self.core.shared.published[own].publish(&strand.shard);

@@ -3,6 +3,8 @@ use crate::call::Call;
 use crate::fault::{Fault, Outcome};
 use crate::spec::Spec;
 
+pub mod bitfield;
+pub mod bitmap;
 pub mod counter;
 pub mod debug;
 pub mod expire;
@@ -44,6 +46,8 @@ pub const FAMILIES: &[&[Command]] = &[
     counter::COMMANDS,
     many::COMMANDS,
     lcs::COMMANDS,
+    bitmap::COMMANDS,
+    bitfield::COMMANDS,
     generic::COMMANDS,
     rename::COMMANDS,
     expire::COMMANDS,

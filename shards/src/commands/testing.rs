@@ -11,6 +11,7 @@ pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
 /// Two datasets that see the same commands: whatever differs between them is a fault of sharding.
 pub(crate) struct World {
+    #[expect(clippy::vec_box, reason = "a call takes boxed shards, for they travel")]
     lanes: [Vec<Box<Shard>>; 2],
     /// The directives.
     pub(crate) settings: Settings,
@@ -64,7 +65,7 @@ impl World {
             None => command,
         };
         let mut reply = Reply::new(self.resp);
-        let mut effects = Effects::new(Listen { records: true, events: Class(u16::MAX & !Class::MISS.0) });
+        let mut effects = Effects::new(Listen { records: true, events: Class(!Class::MISS.0) });
         if command.spec.fits(args.len()) {
             let shards = &mut self.lanes[lane];
             let mut cx = Call::new(shards, &self.settings, self.db, self.now_ms, &mut reply, &mut effects);
