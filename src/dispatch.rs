@@ -29,6 +29,7 @@ impl Core {
         conn.active_ms = self.now_ms;
         conn.totals.bytes_in += bytes.len() as u64;
         self.stats.bytes_in += bytes.len() as u64;
+        self.stats.reads += 1;
         if conn.input.is_empty() {
             let consumed = self.feed(conn, bytes);
             conn.input.bytes.extend_from_slice(&bytes[consumed..]);
@@ -295,10 +296,11 @@ impl Core {
         let start = reply.bytes.len();
         let verdict = self.run_server(conn, entry, args, &mut reply);
         if !matches!(verdict, Verdict::Ask(..)) {
-            self.stats.ran(entry.id, &reply.bytes[start..]);
+            self.stats.ran(entry.id, args, &reply.bytes[start..]);
+            self.tell_noticed(self.id, conn.token);
         }
         conn.end_reply(reply);
-        self.follow(conn, verdict);
+        self.follow(conn, entry.id, verdict);
     }
 
     /// Runs a command of the server with a reply of the caller's; a fault is written to it.
@@ -322,7 +324,7 @@ impl Core {
     }
 
     /// Does what a command of the server ended with.
-    pub(crate) fn follow(&mut self, conn: &mut Conn, verdict: Verdict) {
+    pub(crate) fn follow(&mut self, conn: &mut Conn, id: CommandId, verdict: Verdict) {
         match verdict {
             Verdict::Done => {}
             Verdict::Enter(enter) => enter(self, conn),
@@ -331,7 +333,7 @@ impl Core {
                 let sequence = conn.expect(Assembly::Plain, 1, 0);
                 let origin = conn.origin(self.id, sequence);
                 conn.hold = Some(Hold::Survey);
-                let survey = Arc::new(Survey::new(origin, self.shared.shard_count(), ask, finish));
+                let survey = Arc::new(Survey::new(origin, Some(id), self.shared.shard_count(), ask, finish));
                 self.survey(&survey);
             }
         }
@@ -343,11 +345,16 @@ impl Core {
         if let Some(finish) = survey.take_finish() {
             let mut reply = shards::reply::Reply::new(conn.session.resp);
             conn.hold = None;
+            self.stats.begin();
             let verdict = finish(&mut Server { core: self, conn: &mut conn, reply: &mut reply });
+            let id = survey.command.unwrap_or_default();
+            if survey.command.is_some() && !matches!(verdict, Verdict::Ask(..)) {
+                self.stats.ran(id, &[], &reply.bytes);
+            }
             let mut pool = std::mem::take(&mut self.pool);
             conn.answered(survey.origin.sequence, reply.bytes, &mut pool);
             self.pool = pool;
-            self.follow(&mut conn, verdict);
+            self.follow(&mut conn, id, verdict);
             self.feed_input(&mut conn);
             self.settle();
         }
@@ -385,6 +392,7 @@ impl Core {
                 }
             }
             Mail::Answered(survey) => self.answered(&survey),
+            Mail::Noticed(token, noticed) => self.keep_noticed(token, noticed),
             Mail::Client(..) | Mail::Stop => unreachable!("the loop takes these"),
         }
     }

@@ -8,7 +8,7 @@ use super::enter::{ShardSet, add_shard};
 use super::survey::Survey;
 use super::unit::{Kind, Part};
 use crate::commands::{Server, Verdict};
-use crate::table::{Handler, table};
+use crate::table::{CommandId, Handler, table};
 use crate::thread::conn::{Assembly, Conn, Hold, Piece};
 use crate::thread::core::Core;
 use shards::reply::Reply;
@@ -52,13 +52,18 @@ impl Core {
             let mut reply = Reply::new(conn.session.resp);
             self.stats.begin();
             let verdict = self.run_server(conn, entry, &args, &mut reply);
+            if !matches!(verdict, Verdict::Ask(..)) {
+                self.stats.ran(command.id, &args, &reply.bytes);
+                self.tell_noticed(self.id, conn.token);
+            }
             drop(args);
             match verdict {
-                Verdict::Ask(ask, finish) => return self.ask_for_plan(conn, plan, ask, finish),
+                Verdict::Ask(ask, finish) => {
+                    return self.ask_for_plan(conn, plan, command.id, ask, finish);
+                }
                 Verdict::Close => conn.closing = true,
                 Verdict::Done | Verdict::Enter(_) => {}
             }
-            self.stats.ran(command.id, &reply.bytes);
             plan.pieces.push(Piece::Known(reply.bytes));
         }
         self.enter_exec(conn, plan);
@@ -69,6 +74,7 @@ impl Core {
         &mut self,
         conn: &mut Conn,
         mut plan: Plan,
+        id: CommandId,
         ask: super::survey::Ask,
         finish: super::survey::Finish,
     ) {
@@ -76,11 +82,13 @@ impl Core {
         conn.hold = Some(Hold::Survey);
         let goes_on = move |server: &mut Server<'_>| {
             let mut reply = Reply::new(server.conn.session.resp);
+            server.core.stats.begin();
             finish(&mut Server { core: server.core, conn: server.conn, reply: &mut reply });
+            server.core.stats.ran(id, &[], &reply.bytes);
             plan.pieces.push(Piece::Known(reply.bytes));
             Verdict::enter(move |core, conn| core.plan_exec(conn, plan))
         };
-        let survey = Arc::new(Survey::new(origin, self.shared.shard_count(), ask, Box::new(goes_on)));
+        let survey = Arc::new(Survey::new(origin, None, self.shared.shard_count(), ask, Box::new(goes_on)));
         self.survey(&survey);
     }
 

@@ -5,6 +5,7 @@
 //! is nothing to do → one enter of the kernel for all of it.
 pub mod conn;
 pub mod core;
+pub mod expire;
 
 use self::conn::Peer;
 use self::core::{Core, INPUT_BYTES_PAUSE, Intent};
@@ -144,6 +145,7 @@ impl Thread {
     fn sent(&mut self, token: Token, mut buffer: Vec<u8>, whole: bool) {
         let len = buffer.len();
         self.core.stats.bytes_out += len as u64;
+        self.core.stats.writes += 1;
         self.core.output_bytes = self.core.output_bytes.saturating_sub(len);
         buffer.clear();
         if self.core.buffers.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
@@ -186,10 +188,13 @@ impl Thread {
         {
             strand.shard.free_some(FREED_MAX);
         }
+        let tick_ms = 1000 / i64::from(self.core.config.hz.clamp(1, 500));
+        self.core.sweep_slice(tick_ms);
         if now_ms < self.next_tick_ms {
             return;
         }
-        self.next_tick_ms = now_ms + 1000 / i64::from(self.core.config.hz.clamp(1, 500));
+        self.next_tick_ms = now_ms + tick_ms;
+        self.core.take_reading();
         self.core.close_idle();
         self.core.end_pause(shared.paused_until_ms.load(Ordering::Relaxed));
     }
@@ -314,11 +319,10 @@ impl Thread {
             return Some(Duration::ZERO);
         }
         let tick = Duration::from_millis((self.next_tick_ms - self.core.now_ms).clamp(1, 1000) as u64);
-        let own = &self.core.shared.published[self.core.id];
-        let expires = own.dbs.iter().any(|db| db.1.load(Ordering::Relaxed) > 0);
+        let sweep = self.core.sweep_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let times_out = self.core.conn_count > 0 && self.core.config.timeout_seconds > 0;
         let paused = self.core.shared.paused_until_ms.load(Ordering::Relaxed) > 0;
-        (expires || times_out || paused).then_some(tick)
+        (times_out || paused).then_some(tick).into_iter().chain(sweep).min()
     }
 
     /// The last turns: what is in the buffers goes out, for a short while.
