@@ -5,8 +5,8 @@
 use crate::commands::{Server, Verdict};
 use crate::coordinate::batch::ArgVec;
 use crate::coordinate::survey::Survey;
-use crate::protocol::parse::{Found, Limits, UNAUTHENTICATED};
-use crate::protocol::{inline, parse::Parser};
+use crate::protocol::inline;
+use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
 use crate::queues::Mail;
 use crate::table::{CommandId, Entry, Handler, Route, table};
 use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
@@ -78,7 +78,7 @@ impl Core {
             let limits = self.limits(conn);
             let batch = if conn.session.authenticated { BATCH } else { 1 };
             let broken = find_commands(&mut conn.parser, window, consumed, limits, batch, &mut scratch);
-            if !self.carry_out(conn, window, &scratch, &mut consumed) {
+            if !self.carry_out(conn, window, &mut scratch, &mut consumed) {
                 // What follows is parsed again later, from where it begins.
                 conn.parser = Parser::default();
                 break;
@@ -119,25 +119,31 @@ impl Core {
     }
 
     /// Carries out the commands found; whether it got to the end of them.
-    fn carry_out(&mut self, conn: &mut Conn, window: &[u8], scratch: &Scratch, consumed: &mut usize) -> bool {
-        let Scratch { parsed, spans } = scratch;
-        if parsed.len() > 1 {
+    fn carry_out(
+        &mut self,
+        conn: &mut Conn,
+        window: &[u8],
+        scratch: &mut Scratch,
+        consumed: &mut usize,
+    ) -> bool {
+        if scratch.parsed.len() > 1 {
             self.look_ahead(conn, window, scratch);
         }
+        let Scratch { parsed, spans } = scratch;
         for (index, command) in parsed.iter().enumerate() {
             *consumed = command.end;
-            let spans = &spans[command.first..][..command.count];
-            let args: ArgVec<'_> = spans
-                .iter()
-                .map(|&(at, len)| &window[command.begin..][at as usize..][..len as usize])
-                .collect();
-            if args.is_empty() {
-                continue;
-            }
-            if window[command.begin] == b'*' {
-                self.call(conn, &args);
-            } else {
-                self.call_inline(conn, &args);
+            let bytes = &window[command.begin..command.end];
+            let arg = |&(at, len): &Span| &bytes[at as usize..][..len as usize];
+            // Most commands have one to three arguments, which need no list.
+            match &spans[command.first..][..command.count] {
+                [] => continue,
+                spans if bytes[0] != b'*' => {
+                    self.call_inline(conn, &spans.iter().map(arg).collect::<ArgVec<'_>>());
+                }
+                [one] => self.call(conn, &[arg(one)], None),
+                [one, two] => self.call(conn, &[arg(one), arg(two)], command.hint),
+                [one, two, three] => self.call(conn, &[arg(one), arg(two), arg(three)], command.hint),
+                spans => self.call(conn, &spans.iter().map(arg).collect::<ArgVec<'_>>(), command.hint),
             }
             if !self.may_go_on(conn) {
                 return index + 1 == parsed.len();
@@ -158,19 +164,22 @@ impl Core {
         }
         let words: Vec<_> = args.iter().map(|word| inline::unescape(word)).collect();
         let args: ArgVec<'_> = words.iter().map(Vec::as_slice).collect();
-        self.call(conn, &args);
+        self.call(conn, &args, None);
     }
 
     /// Has the processor fetch what the next commands will look up, where that is in hand.
-    fn look_ahead(&self, conn: &Conn, window: &[u8], scratch: &Scratch) {
+    fn look_ahead(&self, conn: &Conn, window: &[u8], scratch: &mut Scratch) {
+        let Scratch { parsed, spans } = scratch;
+        for command in parsed.iter_mut().filter(|command| command.count > 1) {
+            let (at, len) = spans[command.first + 1];
+            let key = Hashed::new(&window[command.begin..][at as usize..][..len as usize]);
+            command.hint = Some((key.slot, key.hash));
+        }
         let Some(strand) = &self.strands[self.id] else { return };
         for look in 0..3 {
-            for command in scratch.parsed.iter().filter(|command| command.count > 1) {
-                let (at, len) = scratch.spans[command.first + 1];
-                let key = &window[command.begin..][at as usize..][..len as usize];
-                let slot = shards::slot::slot_of(key);
-                if len <= 64 && strand.shard.slots.contains(&slot) {
-                    strand.shard.prefetch(conn.session.db, Hashed::new(key), look);
+            for (slot, hash) in parsed.iter().filter_map(|command| command.hint) {
+                if strand.shard.slots.contains(&slot) {
+                    strand.shard.prefetch(conn.session.db, Hashed { bytes: &[], hash, slot }, look);
                 }
             }
         }
@@ -178,7 +187,7 @@ impl Core {
 
     /// The command of a client, whatever it is: looked up, admitted, carried out or sent on its way.
     #[inline]
-    pub fn call(&mut self, conn: &mut Conn, args: Args<'_>) {
+    pub fn call(&mut self, conn: &mut Conn, args: Args<'_>, hint: Option<(u16, u64)>) {
         conn.totals.commands += 1;
         if conn.session.reply_mode == ReplyMode::SkipNext {
             conn.session.reply_mode = ReplyMode::Skip;
@@ -189,7 +198,7 @@ impl Core {
                 if conn.session.multi.is_some() && !is_immediate(entry) {
                     self.queue_in_multi(conn, entry, args);
                 } else {
-                    self.route(conn, entry, args);
+                    self.route(conn, entry, args, hint);
                 }
             }
             Err((id, fault)) => self.refuse(conn, id, &fault),
@@ -205,9 +214,11 @@ impl Core {
         let Some(id) = self.shared.names.find(args[0]) else { return Err((None, unknown_command(args))) };
         let mut entry = table().entry(id);
         if !entry.subcommands.is_empty() && args.len() > 1 {
-            entry = table()
-                .find_sub(entry, args[1])
-                .ok_or_else(|| (Some(id), unknown_subcommand(entry, args)))?;
+            entry = match table().find_sub(entry, args[1]) {
+                Some(sub) if !entry.takes_rest || sub.spec.fits(args.len()) => sub,
+                _ if entry.takes_rest => entry,
+                _ => return Err((Some(id), unknown_subcommand(entry, args))),
+            };
         }
         if !entry.spec.fits(args.len()) {
             return Err((Some(entry.id), Fault::arity(entry.spec.name)));
@@ -277,12 +288,14 @@ impl Core {
 
     /// Sends a command where its keys are.
     #[inline]
-    fn route(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
+    fn route(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>, hint: Option<(u16, u64)>) {
         match entry.route {
             Route::FirstKey => {
-                let key = Hashed::new(args[1]);
+                let bytes = args[1];
+                let key =
+                    hint.map_or_else(|| Hashed::new(bytes), |(slot, hash)| Hashed { bytes, hash, slot });
                 let shard = shard_of_slot(key.slot, self.shared.shard_count());
-                self.enter_one(conn, shard, entry.id, args, Some(key));
+                self.enter_one(conn, shard, entry, args, Some(key));
             }
             Route::Server => self.call_server(conn, entry, args),
             Route::Keys | Route::NoKeys => self.enter_many(conn, entry, args),
@@ -329,6 +342,7 @@ impl Core {
             Verdict::Done => {}
             Verdict::Enter(enter) => enter(self, conn),
             Verdict::Close => conn.closing = true,
+            Verdict::Wait { until_ms, reply } => self.wait(conn, until_ms, reply),
             Verdict::Ask(ask, finish) => {
                 let sequence = conn.expect(Assembly::Plain, 1, 0);
                 let origin = conn.origin(self.id, sequence);
@@ -413,7 +427,7 @@ fn find_commands(
         let first = scratch.spans.len();
         match parser.parse(&window[at..], limits, &mut scratch.spans) {
             Found::Command { count, consumed } => {
-                scratch.parsed.push(Parsed { first, count, begin: at, end: at + consumed });
+                scratch.parsed.push(Parsed { first, count, begin: at, end: at + consumed, hint: None });
                 at += consumed;
             }
             Found::Incomplete { .. } => break,

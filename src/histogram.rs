@@ -44,11 +44,12 @@ impl Histogram {
     pub fn percentile(&self, percent: f64) -> u64 {
         let wanted = ((self.len() as f64 * percent / 100.0).ceil() as u64).max(1);
         let mut seen = 0;
-        self.filled().find_map(|(greatest, count)| {
-            seen += count;
-            (seen >= wanted).then_some(greatest)
-        })
-        .unwrap_or(0)
+        self.filled()
+            .find_map(|(greatest, count)| {
+                seen += count;
+                (seen >= wanted).then_some(greatest)
+            })
+            .unwrap_or(0)
     }
     /// The buckets that are not empty, ascending: the greatest duration that falls into it, and how many did.
     pub fn filled(&self) -> impl Iterator<Item = (u64, u64)> {
@@ -81,10 +82,14 @@ mod tests {
 
     #[test]
     fn each_value_falls_into_a_bucket_that_ends_at_most_a_sixteenth_above_it() {
-        let values = (0..2000).chain((0..44).flat_map(|bit| [1 << bit, (1 << bit) + 1, (1 << (bit + 1)) - 1]));
+        let values =
+            (0..2000).chain((0..44).flat_map(|bit| [1 << bit, (1 << bit) + 1, (1 << (bit + 1)) - 1]));
         for value in values {
             let greatest = greatest_in(bucket(value));
-            assert!((value..=value + value / 16).contains(&greatest), "{value} is in the bucket up to {greatest}");
+            assert!(
+                (value..=value + value / 16).contains(&greatest),
+                "{value} is in the bucket up to {greatest}"
+            );
         }
         assert_eq!(bucket(u64::MAX), BUCKETS - 1);
     }

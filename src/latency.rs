@@ -111,6 +111,9 @@ mod tests {
     fn the_oldest_go() {
         let mut series = Series::default();
         (0..200).for_each(|at_seconds| series.add(Sample { at_seconds, latency_ms: 1 }));
-        assert_eq!((series.samples().len(), series.samples().next().map(|sample| sample.at_seconds)), (160, Some(40)));
+        assert_eq!(
+            (series.samples().len(), series.samples().next().map(|sample| sample.at_seconds)),
+            (160, Some(40))
+        );
     }
 }

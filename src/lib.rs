@@ -14,6 +14,7 @@ pub mod process;
 pub mod protocol;
 pub mod queues;
 pub mod rates;
+pub mod report;
 pub mod route;
 pub mod serve;
 pub mod server;

@@ -3,7 +3,7 @@ use crate::coordinate::batch::{Act, Batch, Run};
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::queues::{Mail, Request, Strand};
 use crate::stats::Stats;
-use crate::table::{CommandId, Handler, table};
+use crate::table::{Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, assemble};
 use crate::thread::core::Core;
 use shards::call::Call;
@@ -33,7 +33,7 @@ impl Core {
         &mut self,
         shard: usize,
         conn: &Conn,
-        id: CommandId,
+        entry: &Entry,
         args: Args<'_>,
         hint: Option<Hashed<'_>>,
         reply: &mut Reply,
@@ -44,10 +44,10 @@ impl Core {
         let db = conn.session.db;
         let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
         cx.no_touch = conn.session.no_touch;
-        run_one(&mut cx, id, args, hint);
+        run_one(&mut cx, entry, args, hint);
         strand.shard.counts.commands += 1;
         finish_effects(&mut self.effects, &mut strand.shard);
-        self.stats.ran(id, args, &reply.bytes[start..]);
+        self.stats.ran(entry.id, args, &reply.bytes[start..]);
         self.tell_noticed(self.id, conn.token);
     }
 
@@ -272,7 +272,7 @@ impl Bench<'_> {
             let hint = batch.hint(command, &args);
             let mut cx = self.call(shards, batch, reply);
             cx.db = command.db;
-            run_one(&mut cx, command.id, &args, hint);
+            run_one(&mut cx, table().entry(command.id), &args, hint);
             shards[0].counts.commands += 1;
             self.finish(shards);
             if is_share {
@@ -297,8 +297,8 @@ impl Bench<'_> {
 
 /// The one door: every command of the engine passes here, however it came.
 #[inline]
-fn run_one<'a>(cx: &mut Call<'a>, id: CommandId, args: &'a [&'a [u8]], hint: Option<Hashed<'a>>) {
-    let Handler::Engine(command) = table().entry(id).handler else {
+fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Option<Hashed<'a>>) {
+    let Handler::Engine(command) = entry.handler else {
         unreachable!("only commands of the engine are sent to shards");
     };
     let db = cx.db;

@@ -140,7 +140,10 @@ impl Published {
     }
     /// CONFIG RESETSTAT: the counts begin anew. The shard's own go on, in whose hands it may be.
     pub fn reset(&self) {
-        self.reset_at.iter().zip(self.resettable()).for_each(|(place, now)| place.store(now, Ordering::Relaxed));
+        self.reset_at
+            .iter()
+            .zip(self.resettable())
+            .for_each(|(place, now)| place.store(now, Ordering::Relaxed));
     }
     fn resettable(&self) -> [u64; 4] {
         [&self.hits, &self.misses, &self.expired, &self.evicted].map(|count| count.load(Ordering::Relaxed))

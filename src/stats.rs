@@ -159,7 +159,8 @@ impl Stats {
     pub fn ticks_of(&self, microseconds: u64) -> u64 {
         /// So many that the quotient is exact enough.
         const TICKS: u64 = 1 << 40;
-        let ticks = u128::from(microseconds) * 1000 * u128::from(TICKS) / u128::from(self.nanoseconds(TICKS).max(1));
+        let ticks =
+            u128::from(microseconds) * 1000 * u128::from(TICKS) / u128::from(self.nanoseconds(TICKS).max(1));
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }
     /// Commands that ran, in all.
@@ -190,7 +191,8 @@ impl Stats {
     }
     /// CONFIG RESETSTAT.
     pub fn reset(&mut self) {
-        let (clock, since, noticed) = (self.clock.clone(), self.clock.raw(), std::mem::take(&mut self.noticed));
+        let (clock, since, noticed) =
+            (self.clock.clone(), self.clock.raw(), std::mem::take(&mut self.noticed));
         *self = Stats {
             clock,
             since,

@@ -168,7 +168,7 @@ impl Keys<'_> {
         let table = &self.db(key).table;
         if table.volatile_len() > 0 {
             let expires_at_ms = table.get(key.hashed).and_then(EntryRef::expires_at_ms);
-            if expires_at_ms.is_some_and(|at| at <= now_ms) {
+            if expires_at_ms.is_some_and(|at| at < now_ms) {
                 self.expire(key);
             }
         }
@@ -203,26 +203,26 @@ impl Keys<'_> {
     /// What a key holds, for a command that asks about the key and does not use it (EXISTS, TYPE, TTL): counts a hit or
     /// a miss, leaves LRU as it is.
     pub fn lookup_about(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        if !self.count_lookup(key) {
-            self.notify(Class::MISS, "keymiss", key);
-            return None;
-        }
-        self.lookup(key)
+        self.lookup_counted(key, Class::MISS)
     }
 
     /// The same for OBJECT, which tells nobody of a miss.
     pub fn lookup_object(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        if self.count_lookup(key) { self.lookup(key) } else { None }
+        self.lookup_counted(key, Class::NONE)
     }
 
-    /// Counts a hit or a miss; whether it is a hit.
-    #[inline]
-    fn count_lookup(&mut self, key: Key<'_>) -> bool {
-        let hit = self.lookup(key).is_some();
-        let counts = &mut self.shard(key.hashed.slot).counts;
-        counts.keyspace_hits += u64::from(hit);
-        counts.keyspace_misses += u64::from(!hit);
-        hit
+    fn lookup_counted(&mut self, key: Key<'_>, miss: Class) -> Option<EntryRef<'_>> {
+        self.expire_if_due(key);
+        let Keys { shards, effects, .. } = self;
+        let Shard { dbs, counts, .. } = shard_in(shards, key.hashed.slot);
+        let entry = dbs[usize::from(key.db)].table.get(key.hashed);
+        if entry.is_some() {
+            counts.keyspace_hits += 1;
+        } else {
+            counts.keyspace_misses += 1;
+            effects.event(miss, "keymiss", key.db, key.bytes());
+        }
+        entry
     }
 
     /// What a key holds, for a command that is about to write: marks the entry as used.
@@ -275,6 +275,24 @@ impl Keys<'_> {
             self.notify(Class::NEW, "new", key);
         }
         existed
+    }
+
+    /// Gives a key that is there another value and leaves its expiry: in place where that is possible. Tells nobody.
+    #[inline]
+    pub fn update(&mut self, key: Key<'_>, value: Value<'_>) {
+        let Shard { dbs, version, .. } = self.shard(key.hashed.slot);
+        let version = *version;
+        let mut leftover = Some(value);
+        dbs[usize::from(key.db)].table.change_same_size(key.hashed, |entry| {
+            if entry.view().version() == version
+                && let Some(value) = leftover.take()
+            {
+                leftover = entry.overwrite(value).err();
+            }
+        });
+        if let Some(value) = leftover {
+            self.set(key, value, Expiry::Keep);
+        }
     }
 
     /// Gives a key that is not there an entry that was made elsewhere (RENAME, COPY, MOVE): whole, with its expiry.
@@ -365,7 +383,8 @@ impl Keys<'_> {
 
     /// Removes a key; whether it was there. Tells nobody.
     pub fn remove(&mut self, key: Key<'_>) -> bool {
-        self.exists(key) && self.take(key).is_some()
+        self.expire_if_due(key);
+        self.take(key).is_some()
     }
 
     /// A write happened: the dataset is one change further, WATCHers of the key learn of it, an event is told.

@@ -282,6 +282,14 @@ impl Big {
             self.multiply_power(5, power.unsigned_abs());
             return self.round(power, false, bits, exponent_min);
         }
+        if let ([word], -27..) = (&self.0[..], power) {
+            // The common case: five to the power is a word, so one division gives 65 bits of quotient or more.
+            let up = word.leading_zeros();
+            let (dividend, divisor) = (u128::from(word << up) << 64, 5u128.pow(power.unsigned_abs()));
+            let quotient = dividend / divisor;
+            let words = Big(vec![quotient as u64, (quotient >> 64) as u64]);
+            return words.round(power - up as i32 - 64, dividend % divisor != 0, bits, exponent_min);
+        }
         // Over five to the power: a quotient of at least two bits more than the mantissa has, found bit by bit.
         let mut divisor = Big(vec![1]);
         divisor.multiply_power(5, power.unsigned_abs());

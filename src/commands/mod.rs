@@ -7,7 +7,18 @@ use shards::fault::Fault;
 use shards::reply::Reply;
 use shards::spec::Spec;
 
+pub mod cluster;
+pub mod config;
 pub mod connection;
+pub mod debug;
+mod help;
+pub mod info;
+pub mod latency;
+pub mod memory;
+pub mod module;
+pub mod replication;
+pub mod server;
+pub mod slowlog;
 pub mod transaction;
 
 /// A command of the server: its facts and its function.
@@ -42,6 +53,14 @@ pub enum Verdict {
     Ask(Ask, Finish),
     /// The reply comes from the shards (EXEC, WATCH): they are entered as soon as this thread's part is written.
     Enter(Enter),
+    /// The reply is this one, and goes out at that time (ms since 1970), if that is not past. The connection waits. In a
+    /// transaction nothing waits.
+    Wait {
+        /// When.
+        until_ms: i64,
+        /// The reply.
+        reply: Vec<u8>,
+    },
 }
 
 /// What enters shards.
@@ -65,4 +84,17 @@ impl Verdict {
 pub type Outcome = Result<Verdict, Fault>;
 
 /// Every family.
-pub const FAMILIES: &[&[ServerCommand]] = &[connection::COMMANDS, transaction::COMMANDS];
+pub const FAMILIES: &[&[ServerCommand]] = &[
+    connection::COMMANDS,
+    transaction::COMMANDS,
+    config::COMMANDS,
+    info::COMMANDS,
+    server::COMMANDS,
+    replication::COMMANDS,
+    memory::COMMANDS,
+    slowlog::COMMANDS,
+    latency::COMMANDS,
+    debug::COMMANDS,
+    module::COMMANDS,
+    cluster::COMMANDS,
+];

@@ -39,16 +39,16 @@ impl Core {
         &mut self,
         conn: &mut Conn,
         shard: usize,
-        id: CommandId,
+        entry: &'static Entry,
         args: Args<'_>,
         hint: Option<Hashed<'_>>,
     ) {
         if self.may_run_here(conn, shard) {
             let mut reply = conn.begin_reply();
-            self.run_here(shard, conn, id, args, hint, &mut reply);
+            self.run_here(shard, conn, entry, args, hint, &mut reply);
             conn.end_reply(reply);
         } else {
-            self.add_to_run(conn, shard, id, args, hint);
+            self.add_to_run(conn, shard, entry.id, args, hint);
         }
     }
 
@@ -170,7 +170,7 @@ impl Core {
     pub(crate) fn enter_many(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
         let shards = self.shards_of(entry, args);
         if let [only] = shards[..] {
-            return self.enter_one(conn, only, entry.id, args, None);
+            return self.enter_one(conn, only, entry, args, None);
         }
         match entry.spec.span {
             Span::FanOut(merge) => self.fan_out(conn, entry, args, merge),

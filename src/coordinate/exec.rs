@@ -62,6 +62,7 @@ impl Core {
                     return self.ask_for_plan(conn, plan, command.id, ask, finish);
                 }
                 Verdict::Close => conn.closing = true,
+                Verdict::Wait { reply: known, .. } => reply.bytes.extend_from_slice(&known),
                 Verdict::Done | Verdict::Enter(_) => {}
             }
             plan.pieces.push(Piece::Known(reply.bytes));

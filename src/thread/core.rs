@@ -4,6 +4,7 @@
 //! works off once a turn; so a simulation can drive it with bytes and look at bytes.
 use super::conn::{Conn, Peer, Pool};
 use super::expire::Sweeper;
+use super::wait::Waiter;
 use crate::config::Config;
 use crate::coordinate::batch::Run;
 use crate::coordinate::survey::Survey;
@@ -11,8 +12,8 @@ use crate::latency::{Monitor, Sample};
 use crate::net::Token;
 use crate::protocol::parse::Span;
 use crate::queues::{Mail, Strand};
-use crate::shared::{Shared, settings_of};
 use crate::rates::{Rates, Reading};
+use crate::shared::{Shared, settings_of};
 use crate::slowlog::{Entry, Noticed, Slowlog};
 use crate::stats::Stats;
 use crate::table::table;
@@ -51,6 +52,8 @@ pub struct Parsed {
     pub begin: usize,
     /// Where it ends.
     pub end: usize,
+    /// Slot and hash of its first argument, once they are worked out.
+    pub hint: Option<(u16, u64)>,
 }
 
 /// Lists that are filled and emptied with every window.
@@ -114,6 +117,8 @@ pub struct Core {
     pub monitor: Monitor,
     /// Its figures of late.
     pub rates: Rates,
+    /// Connections that let a time pass.
+    pub(crate) waiters: Vec<Waiter>,
     /// When it looks for keys whose time has come.
     pub(crate) sweeper: Sweeper,
     /// DEBUG SET-ACTIVE-EXPIRE.
@@ -159,6 +164,7 @@ impl Core {
             slowlog: Slowlog::default(),
             monitor: Monitor::default(),
             rates: Rates::default(),
+            waiters: Vec::new(),
             sweeper: Sweeper::default(),
             active_expire: true,
             stop: false,
@@ -206,8 +212,7 @@ impl Core {
             self.note_latency(if is_fast { "fast-command" } else { "command" }, latency_ms);
             if command.duration_us >= slow_us {
                 let id = self.shared.next_slowlog_id.fetch_add(1, Ordering::Relaxed);
-                let entry =
-                    Entry { id, at_seconds, command, address: address.clone(), name: name.clone() };
+                let entry = Entry { id, at_seconds, command, address: address.clone(), name: name.clone() };
                 self.slowlog.add(entry, &self.config);
             }
         }
@@ -337,6 +342,9 @@ impl Core {
     /// A connection is over: its socket is closed, its place free, its WATCH undone.
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
+        if conn.hold == Some(super::conn::Hold::Wait) {
+            self.forget_waiter(conn.token);
+        }
         let place = &mut self.places[conn.token.index as usize];
         place.generation = (place.generation + 1) & 0x00ff_ffff;
         self.free.push(conn.token.index);

@@ -6,8 +6,9 @@
 pub mod conn;
 pub mod core;
 pub mod expire;
+pub mod wait;
 
-use self::conn::Peer;
+use self::conn::{Hold, Peer};
 use self::core::{Core, INPUT_BYTES_PAUSE, Intent};
 use crate::net::{Completion, Driver, Token};
 use crate::queues::Mail;
@@ -170,7 +171,7 @@ impl Thread {
     fn ended(&mut self, token: Token, broken: bool) {
         let Some(mut conn) = self.core.check_out(token) else { return };
         conn.ended = true;
-        if broken {
+        if broken || conn.hold == Some(Hold::Wait) {
             conn.dead = true;
         } else {
             self.core.feed_input(&mut conn);
@@ -190,6 +191,7 @@ impl Thread {
         }
         let tick_ms = 1000 / i64::from(self.core.config.hz.clamp(1, 500));
         self.core.sweep_slice(tick_ms);
+        self.core.end_waits();
         if now_ms < self.next_tick_ms {
             return;
         }
@@ -322,7 +324,8 @@ impl Thread {
         let sweep = self.core.sweep_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let times_out = self.core.conn_count > 0 && self.core.config.timeout_seconds > 0;
         let paused = self.core.shared.paused_until_ms.load(Ordering::Relaxed) > 0;
-        (times_out || paused).then_some(tick).into_iter().chain(sweep).min()
+        let wait = self.core.wait_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
+        (times_out || paused).then_some(tick).into_iter().chain(sweep).chain(wait).min()
     }
 
     /// The last turns: what is in the buffers goes out, for a short while.

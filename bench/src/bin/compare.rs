@@ -149,9 +149,9 @@ fn scale(args: &Args) -> io::Result<Scale> {
     Ok(Scale {
         rounds: args.rounds.unwrap_or(base.rounds).max(1),
         round: round.unwrap_or(base.round),
-        warmup: base.warmup,
         memory_keys: args.memory_keys.unwrap_or(base.memory_keys).max(1),
         growth_keys: args.growth_keys.unwrap_or(base.growth_keys).max(10),
+        ..base
     })
 }
 

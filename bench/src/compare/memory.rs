@@ -2,7 +2,6 @@
 
 use std::io;
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -19,9 +18,6 @@ const SHAPES: [(&str, &str); 6] = [
     ("32-byte, expires", "SET {key} {value:32} EX 100000"),
     ("integer, expires", "SET {key} 1234567 EX 100000"),
 ];
-
-/// How long a server is left alone before its memory is read: incremental rehashing ends.
-const SETTLE: Duration = Duration::from_millis(1500);
 
 /// Resident bytes a key of one server, by shape.
 #[derive(Clone, Debug)]
@@ -59,10 +55,10 @@ pub fn run(bench: &Bench) -> Vec<Row> {
 
 fn measure(bench: &Bench, server: &super::Server, unit: &str) -> io::Result<f64> {
     let running = server.start(bench.port, &Setup::default())?;
-    thread::sleep(SETTLE / 5);
+    thread::sleep(bench.scale.settle / 10);
     let before = resident_bytes(running.pid())?;
     speed::fill(&running, bench.scale.memory_keys, unit, 8)?;
-    thread::sleep(SETTLE);
+    thread::sleep(bench.scale.settle);
     let after = resident_bytes(running.pid())?;
     Ok(after.saturating_sub(before) as f64 / bench.scale.memory_keys as f64)
 }

@@ -21,6 +21,9 @@ pub struct Scale {
     pub round: Duration,
     /// Load before each measurement that does not count.
     pub warmup: Duration,
+    /// How long a server is left alone before its memory is read: rehashing ends, and allocators give back what they no
+    /// longer use (jemalloc within ten seconds).
+    pub settle: Duration,
     /// Keys of the memory suite.
     pub memory_keys: u64,
     /// Keys of the growth suite.
@@ -33,6 +36,7 @@ impl Default for Scale {
             rounds: 5,
             round: Duration::from_secs(2),
             warmup: Duration::from_millis(300),
+            settle: Duration::from_secs(12),
             memory_keys: 1_000_000,
             growth_keys: 20_000_000,
         }
@@ -47,6 +51,7 @@ impl Scale {
             rounds: 1,
             round: Duration::from_millis(400),
             warmup: Duration::from_millis(100),
+            settle: Duration::from_millis(300),
             memory_keys: 20_000,
             growth_keys: 200_000,
         }

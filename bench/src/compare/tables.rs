@@ -8,7 +8,7 @@ use super::speed::{Cell, Table};
 use super::{Bench, growth, memory};
 use crate::report::micros;
 
-/// A group's results: one table with everything, one with the CPU figures alone.
+/// A group's results: one table with everything, then CPU and throughput alone, side by side.
 #[must_use]
 pub fn speed_markdown(bench: &Bench, table: &Table) -> String {
     let mut out = format!("### {}\n\n", table.title);
@@ -44,7 +44,10 @@ pub fn speed_markdown(bench: &Bench, table: &Table) -> String {
         }
     }
     out.push('\n');
-    cpu_matrix(&mut out, bench, table);
+    matrix(&mut out, bench, table, &format!("server CPU µs/{}", table.per), |cell| {
+        three_digits(cell.cpu_us())
+    });
+    matrix(&mut out, bench, table, &format!("{}s/s", table.per), |cell| thousands(cell.units_per_s()));
     out
 }
 
@@ -67,8 +70,9 @@ fn figures(cell: &Cell, base: Option<&Cell>) -> Vec<String> {
     ]
 }
 
-fn cpu_matrix(out: &mut String, bench: &Bench, table: &Table) {
-    let mut names = vec![format!("server CPU µs/{}", table.per)];
+/// One figure of every server in every case.
+fn matrix(out: &mut String, bench: &Bench, table: &Table, name: &str, of: impl Fn(&Cell) -> String) {
+    let mut names = vec![name.to_owned()];
     names.extend(table.lines.iter().map(|line| line.name.clone()));
     heading(out, &names.iter().map(String::as_str).collect::<Vec<_>>());
     for (place, server) in bench.servers.iter().enumerate() {
@@ -82,7 +86,7 @@ fn cpu_matrix(out: &mut String, bench: &Bench, table: &Table) {
         fields.extend(table.lines.iter().map(|line| match &line.cells[place] {
             None => "-".to_owned(),
             Some(cell) if cell.failure().is_some() => "failed".to_owned(),
-            Some(cell) => three_digits(cell.cpu_us()),
+            Some(cell) => of(cell),
         }));
         row(out, &fields);
     }

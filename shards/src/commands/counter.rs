@@ -88,12 +88,15 @@ fn decrby(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
 fn add(cx: &mut Call<'_>, key: &[u8], by: i64) -> Outcome {
     let key = cx.key(key);
     let old = match cx.string_to_write(key)? {
-        None => 0,
-        Some(StrRef::Int(value)) => value,
-        Some(StrRef::Bytes(text)) => integer(text)?,
+        None => None,
+        Some(StrRef::Int(value)) => Some(value),
+        Some(StrRef::Bytes(text)) => Some(integer(text)?),
     };
-    let new = old.checked_add(by).ok_or(OVERFLOW)?;
-    cx.set(key, Value::Int(new), Expiry::Keep);
+    let new = old.unwrap_or(0).checked_add(by).ok_or(OVERFLOW)?;
+    match old {
+        Some(_) => cx.update(key, Value::Int(new)),
+        None => drop(cx.set(key, Value::Int(new), Expiry::None)),
+    }
     cx.wrote(key, Class::STRING, "incrby");
     cx.reply.integer(new);
     Ok(())
@@ -155,7 +158,7 @@ mod tests {
         world.run("SET n 5 PX 10");
         world.sleep_ms(5);
         assert_eq!(world.run("INCR n"), ":6");
-        world.sleep_ms(5);
+        world.sleep_ms(6);
         assert_eq!(world.run("INCR n"), ":1");
         assert_eq!(world.effects(), "1: expired n, new n, incrby n; DEL n, INCR n");
     }

@@ -161,16 +161,29 @@ fn a_key_whose_time_came_is_gone_and_recorded_beside_the_command() {
     for line in ["SET a 1", "PEXPIRE a 10", "SET b 2"] {
         world.run(line);
     }
-    world.now_ms += 10;
+    world.now_ms += 11;
     world.check("TTL a", ":-2");
     assert_eq!(world.records, ["0: DEL a"]);
     assert_eq!(world.events, ["expired a@0"]);
     world.run("SET a 1");
     world.run("PEXPIRE a 10");
-    world.now_ms += 10;
+    world.now_ms += 11;
     // The rename stands in the journal although a removal was recorded while it ran.
     world.check("RENAME b a", "+OK");
     assert_eq!(world.records, ["0: DEL a", "0: RENAME b a"]);
+}
+
+#[test]
+fn hits_and_misses_are_counted() {
+    let mut world = World::new(1);
+    world.run("SET a 1");
+    for line in
+        ["EXISTS a nope", "TYPE a", "TTL nope", "OBJECT ENCODING nope", "TOUCH a", "COPY a b", "DEL a nope"]
+    {
+        world.run(line);
+    }
+    let counts = world.shards[0].counts;
+    assert_eq!((counts.keyspace_hits, counts.keyspace_misses), (4, 3));
 }
 
 #[test]
@@ -327,7 +340,7 @@ fn a_scan_goes_over_all_shards() {
         for key in keys.iter().skip(1) {
             world.run(&format!("PEXPIRE {key} 1"));
         }
-        world.now_ms += 1;
+        world.now_ms += 2;
         let only = keys.first().unwrap();
         world.check("KEYS *", &format!("*1 ${} {only}", only.len()));
         world.check("RANDOMKEY", &format!("${} {only}", only.len()));
@@ -460,7 +473,7 @@ fn a_sweep_tells_what_it_did() {
     world.run("SET k v");
     world.run("PEXPIRE k 1");
     let watch = world.watch("k");
-    world.now_ms += 1;
+    world.now_ms += 2;
     world.with(0..1, |cx| expiry::sweep(&mut cx.keys, 1000));
     assert_eq!((&*world.records, &*world.events), (&["2: DEL k".into()][..], &["expired k@2".into()][..]));
     assert!(watch.is_dirty());

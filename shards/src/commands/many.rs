@@ -211,7 +211,7 @@ mod tests {
         ] {
             assert_eq!((world.run(line), world.effects()), (reply.to_owned(), effects.to_owned()), "{line}");
         }
-        world.sleep_ms(5);
+        world.sleep_ms(6);
         assert_eq!(world.run("MGET a b c"), "*3 (nil) (nil) \"2\"");
     }
 }

@@ -7,7 +7,6 @@ use crate::keyspace::EntryRef;
 use crate::keyspace::table::{cursor_at_slot, slot_of_cursor};
 use crate::number::parse_i64;
 use crate::reply::Reply;
-use crate::slot::SLOT_COUNT;
 use crate::spec::{Arg, ArgKind, Categories, Flags, Group, Merge, Span, Spec};
 
 pub(super) const COMMANDS: &[Command] = &[KEYS, SCAN, RANDOMKEY];
@@ -91,19 +90,25 @@ fn scan(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// Looks at keys from a cursor on, on the shard in hand that owns its slot; the cursor to go on from. At the end of the
-/// shard's table that is the next shard's first slot, at the end of the last 0.
-fn scan_on(keys: &Keys<'_>, cursor: u64, count: usize, visit: impl FnMut(EntryRef<'_>)) -> u64 {
-    let Some(slot) = slot_of_cursor(cursor) else { return 0 };
-    let shards = keys.shards();
-    // A cursor that nobody gave may name a slot of another shard: there is nothing to see here then, and it goes on.
-    let shard = shards.iter().find(|shard| shard.slots.contains(&slot)).unwrap_or(&shards[0]);
-    let table = &shard.dbs[usize::from(keys.db)].table;
-    match table.scan(cursor, count, visit) {
-        Some(next) => next,
-        None if shard.slots.end < SLOT_COUNT => cursor_at_slot(shard.slots.end),
-        None => 0,
+/// Looks at keys from a cursor on, on the shard in hand that owns its slot, and on the next ones in hand as long as nothing
+/// was seen; the cursor to go on from. At the end of a shard's table that is the next shard's first slot, at the end of the
+/// last 0.
+fn scan_on(keys: &Keys<'_>, mut cursor: u64, count: usize, mut visit: impl FnMut(EntryRef<'_>)) -> u64 {
+    let mut seen = 0;
+    while let Some(slot) = slot_of_cursor(cursor) {
+        let owner = keys.shards().iter().find(|shard| shard.slots.contains(&slot));
+        let Some(shard) = owner.filter(|_| seen == 0) else { return cursor };
+        let table = &shard.dbs[usize::from(keys.db)].table;
+        let rest = table.scan(cursor, count, |entry| {
+            seen += 1;
+            visit(entry);
+        });
+        if let Some(next) = rest {
+            return next;
+        }
+        cursor = cursor_at_slot(shard.slots.end);
     }
+    0
 }
 
 /// The cursor that a client's text means. Redis takes what `strtoull` takes, but for signs and spaces.

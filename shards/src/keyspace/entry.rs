@@ -199,7 +199,7 @@ impl<'a> EntryRef<'a> {
     #[inline]
     #[must_use]
     pub fn is_expired(self, now_ms: i64) -> bool {
-        self.expires_at_ms().is_some_and(|at_ms| at_ms <= now_ms)
+        self.expires_at_ms().is_some_and(|at_ms| at_ms < now_ms)
     }
 
     /// The 24 bits of LRU or LFU.

@@ -10,8 +10,8 @@ use super::segment::{Segment, WordMut};
 use crate::dice::Dice;
 use std::ops::Range;
 
-/// Hash bits that tell the segments of a crowded slot apart, at most.
-const DEPTH_MAX: u8 = 16;
+/// Hash bits that tell the segments of a crowded slot apart, at most: a cursor has room for these and one more.
+const DEPTH_MAX: u8 = 15;
 /// Slots under one counter, so that empty stretches are passed over quickly.
 const CHUNK: usize = 64;
 /// A crowded slot with no more keys than this becomes one segment again.
@@ -242,7 +242,7 @@ impl Table {
     }
 
     /// Calls `visit` with the entries at and behind a cursor, until it has seen `count` or so; gives back the cursor to go
-    /// on from, none at the end of this table. Cursors go up; 0 and [`cursor_at_slot`] are where to begin.
+    /// on from, none at the end of this table. 0 and [`cursor_at_slot`] are where to begin.
     ///
     /// An entry that is here during a whole run of cursors is visited at least once in it.
     pub fn scan(&self, cursor: u64, count: usize, visit: impl FnMut(EntryRef<'_>)) -> Option<u64> {
@@ -266,13 +266,13 @@ impl Table {
         let mut slot = start.slot.max(usize::from(self.range.start));
         while let Some((at, segments)) = self.next_occupied(slot, among) {
             if work.is_enough() {
-                return Some(Place::slot(at).cursor());
+                return Some(Place::start_of(at));
             }
             let start = if at == start.slot { start } else { Place::slot(at) };
             for (first, segment) in segments {
                 let Some(mark) = start.mark_in(first, segment) else { continue };
                 if work.is_enough() {
-                    return Some(Place { first, ..Place::slot(at) }.cursor());
+                    return Some(Place { slot: at, first, mark: 0, depth: segment.depth }.cursor());
                 }
                 if let Some(mark) = segment.scan(among, mark, &mut work, &mut visit) {
                     return Some(Place { slot: at, first, mark, depth: segment.depth }.cursor());
@@ -529,26 +529,29 @@ struct Place {
     depth: u8,
 }
 
-/// Bits of a cursor, from the lowest: depth, mark and directory bits, slot. 51 in all, so that a double can carry it.
-const DEPTH_BITS: u32 = 5;
-const SLOT_SHIFT: u32 = 32 + DEPTH_BITS;
+/// A cursor is 46 bits, so that a double can carry it: from the top the slot, 16 bits that name a segment, the mark. The
+/// directory bits of the segment are followed by a 1, which tells its depth; all 0 is the beginning of the slot.
+const SLOT_SHIFT: u32 = 32;
 
 impl Place {
     fn slot(slot: usize) -> Place {
         Place { slot, first: 0, mark: 0, depth: 0 }
     }
     fn cursor(self) -> u64 {
-        let inside = u64::from(self.first) | u64::from(self.mark);
-        (self.slot as u64) << SLOT_SHIFT | inside << DEPTH_BITS | u64::from(self.depth)
+        let segment = self.first | 1 << (31 - u32::from(self.depth));
+        Place::start_of(self.slot) | u64::from(segment) | u64::from(self.mark)
+    }
+    fn start_of(slot: usize) -> u64 {
+        (slot as u64) << SLOT_SHIFT
     }
     fn of_cursor(cursor: u64) -> Place {
-        let inside = (cursor >> DEPTH_BITS) as u32;
-        Place {
-            slot: (cursor >> SLOT_SHIFT) as usize,
-            first: inside & !0xffff,
-            mark: inside as u16,
-            depth: (cursor & ((1 << DEPTH_BITS) - 1)) as u8,
+        let slot = (cursor >> SLOT_SHIFT) as usize;
+        let segment = cursor as u32 >> 16;
+        if segment == 0 {
+            return Place::slot(slot);
         }
+        let depth = (15 - segment.trailing_zeros()) as u8;
+        Place { slot, first: (segment & (segment - 1)) << 16, mark: cursor as u16, depth }
     }
     /// The mark from which a segment of the slot is still due; none where it lies before this place.
     fn mark_in(self, first: u32, segment: &Segment) -> Option<u16> {
@@ -570,7 +573,7 @@ fn segment_end(first: u32, segment: &Segment) -> u64 {
 /// The cursor with which a walk of a slot begins.
 #[must_use]
 pub fn cursor_at_slot(slot: u16) -> u64 {
-    Place::slot(usize::from(slot)).cursor()
+    Place::start_of(usize::from(slot))
 }
 
 /// The slot of the place that a cursor means; none behind the last slot, where nothing is.
@@ -801,9 +804,11 @@ mod tests {
             assert_eq!(slot_of_cursor(cursor_at_slot(slot)), Some(slot));
         }
         assert_eq!(slot_of_cursor(u64::from(crate::slot::SLOT_COUNT) << SLOT_SHIFT), None);
-        let place = Place { slot: 9, first: 0xabcd_0000, mark: 0x1234, depth: 16 };
-        assert_eq!(format!("{:?}", Place::of_cursor(place.cursor())), format!("{place:?}"));
-        assert!(place.cursor() < 1 << 53, "a client may keep cursors as doubles");
+        for (first, depth) in [(0, 0), (0x8000_0000, 1), (0xabc0_0000, 10), (0xabcc_0000, 15), (0, 15)] {
+            let place = Place { slot: 16_383, first, mark: 0x1234, depth };
+            assert_eq!(format!("{:?}", Place::of_cursor(place.cursor())), format!("{place:?}"));
+            assert!(place.cursor() < 1 << 53, "a client may keep cursors as doubles");
+        }
     }
 
     proptest! {
