@@ -309,11 +309,18 @@ impl Core {
         let start = reply.bytes.len();
         let verdict = self.run_server(conn, entry, args, &mut reply);
         if !matches!(verdict, Verdict::Ask(..)) {
-            self.stats.ran(entry.id, args, &reply.bytes[start..]);
-            self.tell_noticed(self.id, conn.token);
+            self.count_own(conn, entry.id, args, &reply.bytes[start..]);
         }
         conn.end_reply(reply);
         self.follow(conn, entry.id, verdict);
+    }
+
+    /// Counts a command that ran on the connection's thread.
+    pub(crate) fn count_own(&mut self, conn: &Conn, id: CommandId, args: Args<'_>, reply: &[u8]) {
+        if let Some(ticks) = self.stats.ran(id, reply) {
+            self.stats.notice(id, args, ticks);
+            self.tell_noticed(self.id, conn.token);
+        }
     }
 
     /// Runs a command of the server with a reply of the caller's; a fault is written to it.
@@ -363,7 +370,7 @@ impl Core {
             let verdict = finish(&mut Server { core: self, conn: &mut conn, reply: &mut reply });
             let id = survey.command.unwrap_or_default();
             if survey.command.is_some() && !matches!(verdict, Verdict::Ask(..)) {
-                self.stats.ran(id, &[], &reply.bytes);
+                self.count_own(&conn, id, &[], &reply.bytes);
             }
             let mut pool = std::mem::take(&mut self.pool);
             conn.answered(survey.origin.sequence, reply.bytes, &mut pool);

@@ -1,5 +1,5 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
-use crate::coordinate::batch::{Act, Batch, Run};
+use crate::coordinate::batch::{Act, Batch, Queued, Run};
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::queues::{Mail, Request, Strand};
 use crate::stats::Stats;
@@ -47,8 +47,10 @@ impl Core {
         run_one(&mut cx, entry, args, hint);
         strand.shard.counts.commands += 1;
         finish_effects(&mut self.effects, &mut strand.shard);
-        self.stats.ran(entry.id, args, &reply.bytes[start..]);
-        self.tell_noticed(self.id, conn.token);
+        if let Some(ticks) = self.stats.ran(entry.id, &reply.bytes[start..]) {
+            self.stats.notice(entry.id, args, ticks);
+            self.tell_noticed(self.id, conn.token);
+        }
     }
 
     /// Serves the queue of a shard in hand, until it is empty, or stops at a unit, or has been at it long enough.
@@ -268,20 +270,39 @@ impl Bench<'_> {
         look_ahead(shards, batch);
         for &command in &batch.commands {
             let start = reply.bytes.len();
-            let args = batch.args(command);
-            let hint = batch.hint(command, &args);
-            let mut cx = self.call(shards, batch, reply);
-            cx.db = command.db;
-            run_one(&mut cx, table().entry(command.id), &args, hint);
+            // As in dispatch: most commands need no list.
+            match *batch.spans(command) {
+                [one, two] => self.run_one(shards, batch, command, &[batch.arg(one), batch.arg(two)], reply),
+                [one, two, three] => {
+                    let args = [batch.arg(one), batch.arg(two), batch.arg(three)];
+                    self.run_one(shards, batch, command, &args, reply);
+                }
+                _ => self.run_one(shards, batch, command, &batch.args(command), reply),
+            }
             shards[0].counts.commands += 1;
             self.finish(shards);
             if is_share {
                 self.stats.ran_share(command.id);
-            } else {
-                self.stats.ran(command.id, &args, &reply.bytes[start..]);
+            } else if let Some(ticks) = self.stats.ran(command.id, &reply.bytes[start..]) {
+                self.stats.notice(command.id, &batch.args(command), ticks);
             }
         }
         false
+    }
+
+    #[inline]
+    fn run_one(
+        &mut self,
+        shards: &mut [Box<Shard>],
+        batch: &Batch,
+        command: Queued,
+        args: Args<'_>,
+        reply: &mut Reply,
+    ) {
+        let hint = batch.hint(command, args);
+        let mut cx = self.call(shards, batch, reply);
+        cx.db = command.db;
+        run_one(&mut cx, table().entry(command.id), args, hint);
     }
 
     fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {
@@ -325,9 +346,8 @@ fn look_ahead(shards: &[Box<Shard>], batch: &Batch) {
     }
     for look in 0..3 {
         for &command in batch.commands.iter().take(32) {
-            let args = batch.args(command);
-            if let Some(hint) = batch.hint(command, &args) {
-                shard.prefetch(command.db, hint, look);
+            if let Some((slot, hash)) = batch.place(command) {
+                shard.prefetch(command.db, Hashed { bytes: &[], hash, slot }, look);
             }
         }
     }

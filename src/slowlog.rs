@@ -25,7 +25,14 @@ impl Noticed {
     /// A command ran so long.
     #[must_use]
     pub fn new(id: CommandId, duration_us: u64, args: &[&[u8]]) -> Noticed {
-        Noticed { id, duration_us, args: shown(table().entry(id).spec.name, args) }
+        let name = table().entry(id).spec.name;
+        // What asked all threads has no arguments left when it is answered.
+        let args = if args.is_empty() {
+            name.split('|').map(|word| word.as_bytes().to_vec()).collect()
+        } else {
+            shown(name, args)
+        };
+        Noticed { id, duration_us, args }
     }
 }
 

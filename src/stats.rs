@@ -111,9 +111,11 @@ impl Stats {
     pub fn ticks(&self) -> u64 {
         self.clock.raw()
     }
-    /// A command ran, since the last one or [`Stats::begin`]; `reply` is its reply.
+    /// A command ran, since the last one or [`Stats::begin`]; `reply` is its reply. Gives back how many ticks it took, if those
+    /// are so many that [`Stats::notice`] is to be told.
     #[inline]
-    pub fn ran(&mut self, id: CommandId, args: &[&[u8]], reply: &[u8]) {
+    #[must_use]
+    pub fn ran(&mut self, id: CommandId, reply: &[u8]) -> Option<u64> {
         let now = self.clock.raw();
         let ticks = now.saturating_sub(self.last);
         let stat = &mut self.commands[usize::from(id)];
@@ -127,9 +129,7 @@ impl Stats {
             stat.failed += 1;
             self.error(reply);
         }
-        if ticks >= self.watchfulness.noticed_ticks {
-            self.notice(id, args, ticks);
-        }
+        (ticks >= self.watchfulness.noticed_ticks).then_some(ticks)
     }
     /// A share of a command ran that another shard counts: only its time is added.
     pub fn ran_share(&mut self, id: CommandId) {
@@ -137,8 +137,9 @@ impl Stats {
         self.commands[usize::from(id)].ticks += now.saturating_sub(self.last);
         self.last = now;
     }
+    /// A command took long.
     #[cold]
-    fn notice(&mut self, id: CommandId, args: &[&[u8]], ticks: u64) {
+    pub fn notice(&mut self, id: CommandId, args: &[&[u8]], ticks: u64) {
         if !table().entry(id).spec.flags.has(shards::spec::Flags::SKIP_SLOWLOG) {
             self.noticed.push(Noticed::new(id, self.nanoseconds(ticks) / 1000, args));
         }
@@ -216,7 +217,9 @@ mod tests {
         let run = |stats: &mut Stats| {
             stats.begin();
             std::thread::sleep(std::time::Duration::from_millis(3));
-            stats.ran(id, &[b"get", b"key"], b"$-1\r\n");
+            if let Some(ticks) = stats.ran(id, b"$-1\r\n") {
+                stats.notice(id, &[b"get", b"key"], ticks);
+            }
             std::mem::take(&mut stats.noticed)
         };
         stats.follow(&config);

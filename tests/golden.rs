@@ -14,7 +14,7 @@ use support::tcp::TcpTarget;
 use support::{Kind, Target};
 
 /// Whether Braid serves: until then its runners have nothing to run against.
-const BRAID_SERVES: bool = false;
+const BRAID_SERVES: bool = true;
 /// What Braid has of that which scripts say they `!needs`: `list`, `blocking`, `tracking`, `migrate`, …
 const BRAID_HAS: &[&str] = &[];
 
@@ -68,7 +68,12 @@ fn braid_with_three_shards_over_epoll() {
 fn confirm_braid(shards: &str, io: &str) {
     if BRAID_SERVES {
         let binary = Path::new(env!("CARGO_BIN_EXE_braid"));
-        confirm(Kind::Braid, binary, &["--shards", shards, "--io", io], BRAID_HAS);
+        confirm(
+            Kind::Braid,
+            binary,
+            &["--shards", shards, "--io", io, "--enable-debug-command", "yes"],
+            BRAID_HAS,
+        );
     }
 }
 

@@ -58,8 +58,23 @@ impl Batch {
     #[inline]
     #[must_use]
     pub fn args(&self, command: Queued) -> ArgVec<'_> {
-        let spans = &self.args[command.first as usize..][..command.count as usize];
-        spans.iter().map(|&(at, len)| &self.bytes[at as usize..][..len as usize]).collect()
+        let mut args = ArgVec::new();
+        for &span in self.spans(command) {
+            args.push(self.arg(span));
+        }
+        args
+    }
+    /// Where the arguments of one of the commands are; [`Batch::arg`] gives each.
+    #[inline]
+    #[must_use]
+    pub fn spans(&self, command: Queued) -> &[(u32, u32)] {
+        &self.args[command.first as usize..][..command.count as usize]
+    }
+    /// An argument.
+    #[inline]
+    #[must_use]
+    pub fn arg(&self, (at, len): (u32, u32)) -> &[u8] {
+        &self.bytes[at as usize..][..len as usize]
     }
     /// The hashed first key of a command whose arguments are `args`, if its place is 1.
     #[inline]
@@ -67,6 +82,12 @@ impl Batch {
     pub fn hint<'a>(&self, command: Queued, args: &[&'a [u8]]) -> Option<Hashed<'a>> {
         let (slot, hash) = command.hint?;
         args.get(1).map(|bytes| Hashed { bytes, hash, slot })
+    }
+    /// Slot and hash of the first key of a command, if they were worked out.
+    #[inline]
+    #[must_use]
+    pub fn place(&self, command: Queued) -> Option<(u16, u64)> {
+        command.hint
     }
     /// Bytes that it holds.
     #[must_use]

@@ -53,8 +53,7 @@ impl Core {
             self.stats.begin();
             let verdict = self.run_server(conn, entry, &args, &mut reply);
             if !matches!(verdict, Verdict::Ask(..)) {
-                self.stats.ran(command.id, &args, &reply.bytes);
-                self.tell_noticed(self.id, conn.token);
+                self.count_own(conn, command.id, &args, &reply.bytes);
             }
             drop(args);
             match verdict {
@@ -85,7 +84,7 @@ impl Core {
             let mut reply = Reply::new(server.conn.session.resp);
             server.core.stats.begin();
             finish(&mut Server { core: server.core, conn: server.conn, reply: &mut reply });
-            server.core.stats.ran(id, &[], &reply.bytes);
+            server.core.count_own(server.conn, id, &[], &reply.bytes);
             plan.pieces.push(Piece::Known(reply.bytes));
             Verdict::enter(move |core, conn| core.plan_exec(conn, plan))
         };

@@ -172,7 +172,7 @@ impl Input {
 
 /// Runs that came back are used again.
 pub type Pool = Vec<Box<Run>>;
-const POOL_MAX: usize = 512;
+const POOL_MAX: usize = 4096;
 
 /// Returns a run to the pool.
 pub fn give_back(pool: &mut Pool, mut run: Box<Run>) {

@@ -57,8 +57,11 @@ impl Thread {
     /// # Errors
     /// The driver's, if it became useless.
     pub fn run(mut self) -> std::io::Result<()> {
-        while !self.core.stop {
+        loop {
             self.work();
+            if self.core.stop {
+                break;
+            }
             let timeout = self.fall_asleep();
             let before = self.core.stats.ticks();
             self.driver.turn(timeout)?;
