@@ -109,7 +109,7 @@ fn stats(cx: &mut Server<'_>, report: &Report) {
         ("lua.caches", 0),
         ("functions.caches", 0),
         ("overhead.total", report.overhead_bytes() as i64),
-        ("overhead.hashtable.main", report.table_bytes() as i64),
+        ("overhead.db.hashtable.lut", report.table_bytes() as i64),
         ("keys.count", keys as i64),
         ("keys.bytes-per-key", (net_bytes as u64).checked_div(keys).unwrap_or(0) as i64),
         ("dataset.bytes", report.dataset_bytes() as i64),
