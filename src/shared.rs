@@ -110,9 +110,13 @@ impl Published {
             (&self.commands, counts.commands),
         ];
         figures.iter().for_each(|(place, value)| place.store(*value, Ordering::Relaxed));
-        if self.dirty.load(Ordering::Relaxed) != counts.dirty || self.has_volatile() {
+        // A gathered unit counts its changes on one of its shards, so the bytes are looked at too.
+        let entries_bytes = shard.entries_bytes() as u64;
+        let changed = self.dirty.load(Ordering::Relaxed) != counts.dirty
+            || self.entries_bytes.load(Ordering::Relaxed) != entries_bytes;
+        if changed || self.has_volatile() {
             self.dirty.store(counts.dirty, Ordering::Relaxed);
-            self.entries_bytes.store(shard.entries_bytes() as u64, Ordering::Relaxed);
+            self.entries_bytes.store(entries_bytes, Ordering::Relaxed);
             for (place, db) in self.dbs.iter().zip(&shard.dbs) {
                 place.0.store(db.table.len() as u64, Ordering::Relaxed);
                 place.1.store(db.table.volatile_len() as u64, Ordering::Relaxed);

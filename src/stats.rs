@@ -75,8 +75,10 @@ pub struct Stats {
 
 impl Default for Stats {
     fn default() -> Stats {
+        let clock = Clock::new();
         Stats {
-            clock: Clock::new(),
+            since: clock.raw(),
+            clock,
             last: 0,
             watchfulness: Watchfulness { noticed_ticks: u64::MAX, keeps_durations: false },
             noticed: Vec::new(),
@@ -86,7 +88,6 @@ impl Default for Stats {
             bytes_in: 0,
             bytes_out: 0,
             turns: 0,
-            since: 0,
             idle_ticks: 0,
             hops: 0,
             units: 0,
