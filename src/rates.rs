@@ -54,7 +54,8 @@ impl Rates {
     #[must_use]
     pub fn until(&self, now: Reading) -> Rate {
         let recent = self.readings.iter().rev().find(|reading| now.at_ms - reading.at_ms >= WINDOW_MS);
-        let Some(then) = recent.or(self.readings.front()).filter(|then| then.at_ms < now.at_ms) else {
+        let Some(then) = recent.or_else(|| self.readings.front()).filter(|then| then.at_ms < now.at_ms)
+        else {
             return Rate::default();
         };
         let seconds = (now.at_ms - then.at_ms) as f64 / 1000.0;

@@ -72,7 +72,7 @@ fn protocol(reply: &mut Reply, kind: &[u8]) -> Result<(), Fault> {
     match &kind.to_ascii_lowercase()[..] {
         b"string" => reply.bulk(b"Hello World"),
         b"integer" => reply.integer(12345),
-        b"double" => reply.double(3.141),
+        b"double" => reply.double(DOUBLE),
         b"null" => reply.null(),
         b"array" => {
             reply.array(3);
@@ -123,6 +123,8 @@ fn protocol(reply: &mut Reply, kind: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The number that Redis answers with.
+const DOUBLE: f64 = 3141.0 / 1000.0;
 const BIG_NUMBER: &[u8] = b"1234567999999999999999999999999999999";
 
 const HELP_TEXT: &[&str] = &[
