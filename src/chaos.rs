@@ -10,8 +10,36 @@ pub fn point() {
     hook::point();
 }
 
+/// A rule of the order of effects that a simulation breaks on purpose, to see that it would notice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Break {
+    /// Nobody marks that it is about to enter (R3a).
+    Mark,
+    /// Parts of units run before the unit is entered everywhere (R3b).
+    Entered,
+    /// Who falls asleep does not look again.
+    SecondLook,
+    /// Who puts a strand back does not look again.
+    PutBack,
+    /// Something is run at once though the queue is not empty (R1).
+    Overtake,
+}
+
+/// Whether this thread breaks a rule. Never, in a normal build.
+#[inline(always)]
+#[must_use]
+pub fn breaks(rule: Break) -> bool {
+    #[cfg(feature = "chaos")]
+    return hook::broken() == Some(rule);
+    #[cfg(not(feature = "chaos"))]
+    {
+        let _ = rule;
+        false
+    }
+}
+
 #[cfg(feature = "chaos")]
-pub use hook::{set_hook, yield_now};
+pub use hook::{set_break, set_hook, yield_now};
 
 /// Lets other threads run while this one waits for them.
 #[cfg(not(feature = "chaos"))]
@@ -22,6 +50,7 @@ pub fn yield_now() {
 
 #[cfg(feature = "chaos")]
 mod hook {
+    use super::Break;
     use std::cell::{Cell, RefCell};
     use std::time::Duration;
 
@@ -30,6 +59,16 @@ mod hook {
     thread_local! {
         static DICE: Cell<u64> = const { Cell::new(0) };
         static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+        static BROKEN: Cell<Option<Break>> = const { Cell::new(None) };
+    }
+
+    /// Has this thread break a rule from now on.
+    pub fn set_break(rule: Option<Break>) {
+        BROKEN.set(rule);
+    }
+
+    pub(super) fn broken() -> Option<Break> {
+        BROKEN.get()
     }
 
     /// Has `hook` called at every point of this thread instead of sleeping: a simulation's scheduler.

@@ -2,6 +2,7 @@
 //!
 //! `feed` takes a window of bytes, finds a handful of commands in it, has the processor fetch what they will look up, and
 //! carries them out one after another; `call` is the one function through which every command of every client passes.
+use crate::admit::Refusal;
 use crate::commands::{Server, Verdict};
 use crate::coordinate::batch::ArgVec;
 use crate::coordinate::survey::Survey;
@@ -15,13 +16,12 @@ use shards::commands::Args;
 use shards::fault::Fault;
 use shards::keyspace::Hashed;
 use shards::slot::shard_of_slot;
-use shards::spec::Flags;
 use std::sync::Arc;
 
 /// Commands that are looked at together.
 const BATCH: usize = 32;
-/// Commands and bytes that one connection may have under way on other threads.
-const IN_FLIGHT_MAX: (usize, usize) = (4096, 8 << 20);
+/// Bytes of requests that one connection may have under way on other threads.
+const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 
 impl Core {
     /// Bytes came for a connection.
@@ -76,7 +76,7 @@ impl Core {
         let mut consumed = 0;
         while self.may_go_on(conn) && consumed < window.len() {
             let limits = self.limits(conn);
-            let batch = if conn.session.authenticated { BATCH } else { 1 };
+            let batch = if self.needs_auth(conn) { 1 } else { BATCH };
             let broken = find_commands(&mut conn.parser, window, consumed, limits, batch, &mut scratch);
             if !self.carry_out(conn, window, &mut scratch, &mut consumed) {
                 // What follows is parsed again later, from where it begins.
@@ -97,24 +97,24 @@ impl Core {
     }
 
     /// Whether the next command may be carried out now.
-    fn may_go_on(&self, conn: &Conn) -> bool {
+    pub(crate) fn may_go_on(&self, conn: &Conn) -> bool {
         let (commands, bytes) = conn.in_flight;
         conn.hold.is_none()
             && !conn.closing
             && !conn.dead
-            && commands < IN_FLIGHT_MAX.0
-            && bytes < IN_FLIGHT_MAX.1
+            && commands < conn.credit
+            && bytes < IN_FLIGHT_BYTES_MAX
             && conn.output_bytes() < self.output_bytes_max()
     }
 
     fn limits(&self, conn: &Conn) -> Limits {
-        if conn.session.authenticated {
+        if self.needs_auth(conn) {
+            UNAUTHENTICATED
+        } else {
             Limits {
                 bulk_bytes_max: self.config.proto_max_bulk_len_bytes as usize,
                 args_max: i32::MAX as usize,
             }
-        } else {
-            UNAUTHENTICATED
         }
     }
 
@@ -146,6 +146,11 @@ impl Core {
                 spans => self.call(conn, &spans.iter().map(arg).collect::<ArgVec<'_>>(), command.hint),
             }
             if !self.may_go_on(conn) {
+                if conn.hold == Some(Hold::Pause) {
+                    // It comes again.
+                    *consumed = command.begin;
+                    return false;
+                }
                 return index + 1 == parsed.len();
             }
         }
@@ -188,11 +193,17 @@ impl Core {
     /// The command of a client, whatever it is: looked up, admitted, carried out or sent on its way.
     #[inline]
     pub fn call(&mut self, conn: &mut Conn, args: Args<'_>, hint: Option<(u16, u64)>) {
+        let admitted = self.admit(conn, args);
+        if let Err(Refusal::Held) = admitted {
+            conn.hold = Some(Hold::Pause);
+            self.holds_paused = true;
+            return;
+        }
         conn.totals.commands += 1;
         if conn.session.reply_mode == ReplyMode::SkipNext {
             conn.session.reply_mode = ReplyMode::Skip;
         }
-        match self.admit(conn, args) {
+        match admitted {
             Ok(entry) => {
                 conn.last_command = Some(entry.id);
                 if conn.session.multi.is_some() && !is_immediate(entry) {
@@ -201,54 +212,12 @@ impl Core {
                     self.route(conn, entry, args, hint);
                 }
             }
-            Err((id, fault)) => self.refuse(conn, id, &fault),
+            Err(Refusal::Fault(id, fault)) => self.refuse(conn, id, &fault),
+            Err(Refusal::Held) => {}
         }
         if conn.session.reply_mode == ReplyMode::Skip {
             conn.session.reply_mode = ReplyMode::On;
         }
-    }
-
-    /// Finds the command and asks whether this client may have it carried out now.
-    #[inline]
-    fn admit(&self, conn: &Conn, args: Args<'_>) -> Result<&'static Entry, (Option<CommandId>, Fault)> {
-        let Some(id) = self.shared.names.find(args[0]) else { return Err((None, unknown_command(args))) };
-        let mut entry = table().entry(id);
-        if !entry.subcommands.is_empty() && args.len() > 1 {
-            entry = match table().find_sub(entry, args[1]) {
-                Some(sub) if !entry.takes_rest || sub.spec.fits(args.len()) => sub,
-                _ if entry.takes_rest => entry,
-                _ => return Err((Some(id), unknown_subcommand(entry, args))),
-            };
-        }
-        if !entry.spec.fits(args.len()) {
-            return Err((Some(entry.id), Fault::arity(entry.spec.name)));
-        }
-        if !conn.session.authenticated && !entry.spec.flags.has(Flags::NO_AUTH) {
-            return Err((Some(entry.id), Fault::new("NOAUTH Authentication required.")));
-        }
-        if conn.session.multi.is_some() && entry.spec.flags.has(Flags::NO_MULTI) {
-            return Err((Some(entry.id), Fault::new("ERR Command not allowed inside a transaction")));
-        }
-        if entry.spec.flags.has(Flags::PROTECTED)
-            && let Some(fault) = self.refuse_protected(conn, entry)
-        {
-            return Err((Some(entry.id), fault));
-        }
-        Ok(entry)
-    }
-
-    fn refuse_protected(&self, conn: &Conn, entry: &Entry) -> Option<Fault> {
-        let is_debug = entry.spec.name.starts_with("debug");
-        let allowed =
-            if is_debug { self.config.enable_debug_command } else { self.config.enable_module_command };
-        (!allowed.allows(conn.peer.is_local())).then(|| {
-            let (what, option) =
-                if is_debug { ("DEBUG", "enable-debug-command") } else { ("MODULE", "enable-module-command") };
-            Fault::text(format!(
-                "ERR {what} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
-                 connection, otherwise you need to set this option in the configuration file, and then restart the server."
-            ))
-        })
     }
 
     /// A command is not carried out; a transaction that it was meant for will not be either.
@@ -257,9 +226,19 @@ impl Core {
             multi.aborted = true;
         }
         self.close_run(conn);
+        let is_exec = id.is_some_and(|id| table().entry(id).spec.name == "exec");
+        if is_exec {
+            conn.session.multi = None;
+            self.unwatch(conn);
+        }
         let mut reply = conn.begin_reply();
         let start = reply.bytes.len();
-        reply.error(&fault.0);
+        if is_exec {
+            let why = fault.0.strip_prefix(b"ERR ").unwrap_or(&fault.0);
+            reply.error(&[b"EXECABORT Transaction discarded because of: ", why].concat());
+        } else {
+            reply.error(&fault.0);
+        }
         self.stats.rejected(id, &reply.bytes[start..]);
         conn.end_reply(reply);
     }
@@ -449,17 +428,23 @@ fn is_immediate(entry: &Entry) -> bool {
     matches!(entry.spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
 }
 
+/// What Redis shows of an argument in a fault: up to a zero byte.
+fn shown(arg: &[u8], room: usize) -> &[u8] {
+    let text = arg.split(|byte| *byte == 0).next().unwrap_or_default();
+    &text[..text.len().min(room)]
+}
+
 /// Redis's words, with the first of the arguments.
-fn unknown_command(args: Args<'_>) -> Fault {
+pub(crate) fn unknown_command(args: Args<'_>) -> Fault {
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend_from_slice(&args[0][..args[0].len().min(128)]);
+    text.extend_from_slice(shown(args[0], 128));
     text.extend_from_slice(b"', with args beginning with: ");
     let mut room: usize = 128;
     for arg in &args[1..] {
         if room == 0 {
             break;
         }
-        let shown = &arg[..arg.len().min(room)];
+        let shown = shown(arg, room);
         text.push(b'\'');
         text.extend_from_slice(shown);
         text.extend_from_slice(b"' ");
@@ -468,9 +453,9 @@ fn unknown_command(args: Args<'_>) -> Fault {
     Fault::text(text)
 }
 
-fn unknown_subcommand(entry: &Entry, args: Args<'_>) -> Fault {
+pub(crate) fn unknown_subcommand(entry: &Entry, args: Args<'_>) -> Fault {
     let mut text = b"ERR unknown subcommand '".to_vec();
-    text.extend_from_slice(&args[1][..args[1].len().min(128)]);
+    text.extend_from_slice(shown(args[1], 128));
     text.extend_from_slice(format!("'. Try {} HELP.", entry.spec.name.to_ascii_uppercase()).as_bytes());
     Fault::text(text)
 }

@@ -1,4 +1,58 @@
 //! The server: one keyspace, braided from one strand per core.
+//!
+//! ```text
+//!              core 0                                   core 1
+//!   ┌───────────────────────────────┐        ┌───────────────────────────────┐
+//!   │ sockets ⇄ Driver (io_uring or │        │ sockets ⇄ Driver              │
+//!   │           epoll)              │        │                               │
+//!   │   │ bytes            replies ↑│        │                               │
+//!   │   ↓                           │        │                               │
+//!   │ parse → admit → call → route ─┼─Request─→ queue of shard 1 ─┐          │
+//!   │   │ mine                      │        │                    ↓          │
+//!   │   ↓                           │        │              Shard::execute   │
+//!   │ Shard::execute (shards/)      ←─Mail───┼── replies ─────────┘          │
+//!   │   │ effects → journal, WATCH… │        │                               │
+//!   └───┼───────────────────────────┘        └───────────────────────────────┘
+//!       └ asleep? the strand (shard and what travels with it) stands at its door, and who needs it takes it
+//!
+//!   a unit (MGET, MSET, EXEC, RENAME … over several shards):
+//!       gate: raise the flag, wait for the marks → push a part to every queue → "entered" → lower the flag
+//!       fan-out:  each shard runs its part when its turn comes; replies are merged
+//!       gathered: each holder deposits its shard; who brings the last one runs it over all and sends them home
+//! ```
+//!
+//! Dependencies flow one way: `main → server → thread → {net, dispatch, coordinate} → shards`. `shards/` has no I/O, no
+//! clock and no threads. *src serves, shards remember.*
+//!
+//! The road of a command, and where each step stands:
+//!
+//! | step | where |
+//! |---|---|
+//! | read | [`net`]: completions of one driver a thread; nothing in the loop makes a system call a command |
+//! | parse | [`protocol`]: ranges of the receive buffer, no copy |
+//! | admit | [`dispatch`]: lookup, arity, password, transaction, pause |
+//! | route | [`route`], [`table`]: keys, slots, shards |
+//! | enter | [`coordinate::enter`]: run at once, into a run, or as a unit through the [`coordinate::gate`] |
+//! | execute | [`serve`] around `shards::commands::execute`, the one door |
+//! | reply | [`thread::conn`]: replies in the order of requests, whatever order they come back in |
+//! | flush | [`thread`]: one send a connection and turn |
+//!
+//! # The order of effects
+//!
+//! What a client may rely on is that of one single-threaded Redis: every command, unit and transaction is one instant, and
+//! the commands of a connection take effect in its order. The argument stands where the code is:
+//! [`queues`] (the order of a shard's queue, and why no request is forgotten at a sleeper's door), [`coordinate::gate`] (why
+//! units exclude what they must), [`coordinate::unit`] (why no part runs early, and why there is no deadlock),
+//! [`coordinate::enter`] (entering, and running as a way of entering). `tests/simulation.rs` tries to break it.
+//!
+//! # What was measured for this design
+//!
+//! `bench/README.md` has the tables. What they decided:
+//! - **The slot is the table's first level** (`shards::keyspace::table`), so a slot's keys are found together and a table grows
+//!   in steps of one slot. A lookup costs the slot's 16 bytes, one line of words and the entry.
+//! - **A sleeping thread's shard is taken, not woken for** ([`queues`]): with few clients a hop costs a lock and no wake-up.
+//! - **A size class every 8 bytes** ([`memory`]): an entry of 24 bytes costs 24.
+pub mod admit;
 pub mod chaos;
 pub mod cli;
 pub mod commands;

@@ -62,14 +62,17 @@ impl Queue {
     pub fn push(&self, request: Request) {
         crate::chaos::point();
         self.sender.send(request).expect("the queue keeps a receiver itself");
+        crate::chaos::point();
     }
     /// The next request. Only for the holder of the strand.
     pub fn pop(&self) -> Option<Request> {
+        crate::chaos::point();
         self.receiver.try_recv().ok()
     }
     /// Whether no request waits (a stalled one aside).
     #[inline]
     pub fn is_empty(&self) -> bool {
+        crate::chaos::point();
         self.receiver.is_empty()
     }
     /// How many requests wait.
@@ -78,12 +81,26 @@ impl Queue {
     }
     /// Leaves the strand at the door.
     pub fn put(&self, strand: Strand) {
+        crate::chaos::point();
         let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         debug_assert!(door.is_none(), "there is one strand of a shard");
         *door = Some(strand);
         self.at_door.store(true, Ordering::SeqCst);
         drop(door);
         crate::chaos::point();
+    }
+    /// Whether the strand is at the door with a part that waited and may run by now.
+    pub fn waits_at_door(&self) -> bool {
+        if !self.at_door.load(Ordering::SeqCst) {
+            return false;
+        }
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        let stalled = match door.as_ref().and_then(|strand| strand.stalled.as_ref()) {
+            Some(Request::Part(unit, _)) => Some(Arc::clone(unit)),
+            _ => None,
+        };
+        drop(door);
+        stalled.is_some_and(|unit| unit.is_entered())
     }
     /// Takes the strand, if it is at the door.
     pub fn take(&self) -> Option<Strand> {
@@ -134,6 +151,7 @@ impl Mailbox {
     pub fn send(&self, mail: Mail) {
         crate::chaos::point();
         self.sender.send(mail).expect("the mailbox keeps a receiver itself");
+        crate::chaos::point();
     }
     /// Sends mail and wakes the thread, from outside of the shard threads.
     pub fn deliver(&self, mail: Mail) {
@@ -144,14 +162,17 @@ impl Mailbox {
     }
     /// The next mail. Only for its thread.
     pub fn receive(&self) -> Option<Mail> {
+        crate::chaos::point();
         self.receiver.try_recv().ok()
     }
     /// Whether there is no mail.
     pub fn is_empty(&self) -> bool {
+        crate::chaos::point();
         self.receiver.is_empty()
     }
     /// Says whether the thread sleeps; what it loads afterwards is younger than that.
     pub fn set_asleep(&self, asleep: bool) {
+        crate::chaos::point();
         self.asleep.store(asleep, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         crate::chaos::point();
@@ -159,6 +180,7 @@ impl Mailbox {
     /// Whether the thread sleeps, or is about to: seen from after everything that this thread has stored so far.
     #[inline]
     pub fn is_asleep(&self) -> bool {
+        crate::chaos::point();
         fence(Ordering::SeqCst);
         self.asleep.load(Ordering::SeqCst)
     }

@@ -188,7 +188,7 @@ impl Core {
 
     /// Serves the shards whose queues got something, as far as they are in hand or at the door of a sleeper, and puts the
     /// strands of others back.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         if !self.unsettled {
             return;
         }
@@ -220,7 +220,7 @@ impl Core {
     }
 
     /// Puts a strand at its door; whether there is something to do on it.
-    pub(crate) fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
+    fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
         let stalled = match &strand.stalled {
             Some(Request::Part(unit, _)) => Some(Arc::clone(unit)),
             _ => None,
@@ -228,6 +228,9 @@ impl Core {
         let queue = &self.shared.queues[shard];
         queue.put(strand);
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        if crate::chaos::breaks(crate::chaos::Break::PutBack) {
+            return false;
+        }
         !queue.is_empty() || stalled.is_some_and(|unit| unit.is_entered())
     }
 }

@@ -8,6 +8,21 @@ use shards::shard::Shard;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// What CLIENT PAUSE holds back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Paused {
+    /// Nothing.
+    #[default]
+    No,
+    /// Commands that write.
+    Writes,
+    /// All commands.
+    All,
+}
+
+/// How often it is looked at how much memory is used, where that matters: not before so many milliseconds are over.
+const MEASURE_MS: i64 = 5;
+
 /// What all threads share.
 #[derive(Debug)]
 pub struct Shared {
@@ -43,10 +58,14 @@ pub struct Shared {
     pub connections_received: AtomicU64,
     /// How many clients the descriptors allow, at most.
     pub clients_max: AtomicUsize,
-    /// CLIENT PAUSE: until when (ms since 1970, 0 for not), and whether reads go on.
-    pub paused_until_ms: AtomicI64,
-    /// CLIENT PAUSE … WRITE: reads go on.
-    pub paused_writes_only: AtomicBool,
+    /// The dataset is being loaded.
+    pub loading: AtomicBool,
+    /// CLIENT PAUSE: twice the time until when (ms since 1970), and 1 more if it holds all commands; 0 for none.
+    pause: AtomicI64,
+    /// More memory was used than `maxmemory` when it was last looked at.
+    over_limit: AtomicBool,
+    /// When that was, ms since 1970.
+    measured_ms: AtomicI64,
     /// The driver of the socket loops.
     pub io_name: Mutex<&'static str>,
     /// A signal, or SHUTDOWN, asked to stop.
@@ -179,8 +198,10 @@ impl Shared {
             rejected_connections: AtomicU64::new(0),
             connections_received: AtomicU64::new(0),
             clients_max: AtomicUsize::new(config.maxclients as usize),
-            paused_until_ms: AtomicI64::new(0),
-            paused_writes_only: AtomicBool::new(false),
+            loading: AtomicBool::new(false),
+            pause: AtomicI64::new(0),
+            over_limit: AtomicBool::new(false),
+            measured_ms: AtomicI64::new(0),
             io_name: Mutex::new("none"),
             stopping: AtomicBool::new(false),
             config: Mutex::new(Arc::new(config)),
@@ -197,6 +218,53 @@ impl Shared {
     #[must_use]
     pub fn shard_count(&self) -> usize {
         self.queues.len()
+    }
+    /// Pauses until then; a pause that is under way is made neither shorter nor less of one.
+    pub fn pause(&self, until_ms: i64, all: bool, now_ms: i64) {
+        let wanted = until_ms.min(i64::MAX / 2);
+        let longer = |pause: i64| match pause >> 1 {
+            until_ms if until_ms > now_ms => wanted.max(until_ms) << 1 | pause & 1 | i64::from(all),
+            _ => wanted << 1 | i64::from(all),
+        };
+        let mut pause = self.pause.load(Ordering::Relaxed);
+        while let Err(other) =
+            self.pause.compare_exchange(pause, longer(pause), Ordering::Relaxed, Ordering::Relaxed)
+        {
+            pause = other;
+        }
+    }
+    /// Ends a pause.
+    pub fn unpause(&self) {
+        self.pause.store(0, Ordering::Relaxed);
+    }
+    /// What is paused at a time.
+    #[inline]
+    pub fn paused(&self, now_ms: i64) -> Paused {
+        let pause = self.pause.load(Ordering::Relaxed);
+        match (pause >> 1 > now_ms, pause & 1 == 1) {
+            (false, _) => Paused::No,
+            (true, false) => Paused::Writes,
+            (true, true) => Paused::All,
+        }
+    }
+    /// Whether more memory is used than `maxmemory`: as of a few milliseconds ago.
+    #[inline]
+    pub fn is_over_limit(&self, limit_bytes: u64, now_ms: i64) -> bool {
+        if limit_bytes == 0 {
+            return false;
+        }
+        if now_ms - self.measured_ms.load(Ordering::Relaxed) >= MEASURE_MS {
+            self.measure_memory(limit_bytes, now_ms);
+        }
+        self.over_limit.load(Ordering::Relaxed)
+    }
+    /// Looks whether more memory is used than `maxmemory`.
+    pub fn measure_memory(&self, limit_bytes: u64, now_ms: i64) {
+        if limit_bytes > 0 {
+            self.measured_ms.store(now_ms, Ordering::Relaxed);
+            let is_over = crate::memory::usage().allocated as u64 > limit_bytes;
+            self.over_limit.store(is_over, Ordering::Relaxed);
+        }
     }
     /// The configuration.
     pub fn config(&self) -> Arc<Config> {
@@ -229,5 +297,6 @@ pub fn settings_of(config: &Config) -> Settings {
         lfu_log_factor: config.lfu_log_factor,
         lfu_decay_minutes: config.lfu_decay_minutes,
         active_expire: true,
+        keep_expired: false,
     }
 }

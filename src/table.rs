@@ -164,13 +164,23 @@ fn route_of(spec: &'static Spec, handler: Handler) -> Route {
 /// Names to commands: the table's names, with what `rename-command` makes of them.
 #[derive(Debug)]
 pub struct Names {
-    buckets: Box<[CommandId]>,
+    buckets: Box<[Name]>,
     names: Vec<Box<[u8]>>,
     ids: Vec<CommandId>,
 }
 
+/// A name in its bucket. What `folded` and `len` tell is enough for a short name of letters, which most are.
+#[derive(Clone, Copy, Debug)]
+struct Name {
+    folded: u64,
+    len: u16,
+    id: CommandId,
+    /// The name's place in [`Names::names`], where the bytes must be compared.
+    whole: Option<u16>,
+}
+
 const BUCKETS: usize = 4096;
-const EMPTY: CommandId = CommandId::MAX;
+const EMPTY: Name = Name { folded: 0, len: 0, id: 0, whole: None };
 
 impl Names {
     /// The names of all commands; `renamed` has `(name, new name or nothing)`.
@@ -202,42 +212,63 @@ impl Names {
         Ok(names)
     }
 
+    /// The commands that can be called.
+    #[must_use]
+    pub fn ids(&self) -> &[CommandId] {
+        &self.ids
+    }
+
     fn add(&mut self, name: &[u8], id: CommandId) {
-        let mut at = bucket(name);
-        while self.buckets[at] != EMPTY {
+        let folded = folded(name);
+        let mut at = bucket(folded, name);
+        while self.buckets[at].len != 0 {
             at = (at + 1) % BUCKETS;
         }
-        self.buckets[at] = self.names.len() as CommandId;
-        self.names.push(name.into());
+        let is_plain = name.len() <= 8 && name.iter().all(u8::is_ascii_alphabetic);
+        let whole = (!is_plain).then(|| {
+            self.names.push(name.into());
+            (self.names.len() - 1) as u16
+        });
         self.ids.push(id);
+        self.buckets[at] = Name { folded, len: name.len() as u16, id, whole };
     }
 
     /// The command that a client calls by `name`, in any case.
     #[inline]
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<CommandId> {
-        let mut at = bucket(name);
+        let folded = folded(name);
+        let mut at = bucket(folded, name);
         loop {
-            let index = self.buckets[at];
-            if index == EMPTY {
+            let known = &self.buckets[at];
+            if known.len == 0 {
                 return None;
             }
-            if self.names[usize::from(index)].eq_ignore_ascii_case(name) {
-                return Some(self.ids[usize::from(index)]);
+            let is_it = known.folded == folded && usize::from(known.len) == name.len();
+            if is_it
+                && known.whole.is_none_or(|whole| self.names[usize::from(whole)].eq_ignore_ascii_case(name))
+            {
+                return Some(known.id);
             }
             at = (at + 1) % BUCKETS;
         }
     }
 }
 
-/// The bucket of a name, whatever its case: of the first eight bytes, the last, and the length.
+/// The first eight bytes of a name with letters made small. (Other bytes may fall together: a letter with none but its
+/// other case.)
 #[inline]
-fn bucket(name: &[u8]) -> usize {
+fn folded(name: &[u8]) -> u64 {
     let mut word = [0; 8];
     let taken = name.len().min(8);
     word[..taken].copy_from_slice(&name[..taken]);
+    u64::from_le_bytes(word) | 0x2020_2020_2020_2020
+}
+
+/// The bucket of a name, whatever its case: of the first eight bytes, the last, and the length.
+#[inline]
+fn bucket(folded: u64, name: &[u8]) -> usize {
     let last = u64::from(name.last().copied().unwrap_or(0) | 0x20);
-    let folded = u64::from_le_bytes(word) | 0x2020_2020_2020_2020;
     let mixed = (folded ^ last << 32 ^ (name.len() as u64) << 17).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 52) as usize % BUCKETS
 }

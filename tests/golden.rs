@@ -14,7 +14,7 @@ use support::tcp::TcpTarget;
 use support::{Kind, Target};
 
 /// Whether Braid serves: until then its runners have nothing to run against.
-const BRAID_SERVES: bool = false;
+const BRAID_SERVES: bool = true;
 /// What Braid has of that which scripts say they `!needs`: `list`, `blocking`, `tracking`, `migrate`, …
 const BRAID_HAS: &[&str] = &[];
 

@@ -157,38 +157,45 @@ impl Keys<'_> {
     /// What a key holds, expired keys being gone. Counts nothing and leaves LRU as it is.
     #[inline]
     pub fn lookup(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        self.expire_if_due(key);
+        if self.expire_if_due(key) {
+            return None;
+        }
         self.db(key).table.get(key.hashed)
     }
 
-    /// Removes a key whose time has come, before it is looked at. Costs a lookup only where keys expire at all.
+    /// Removes a key whose time has come, before it is looked at. Costs a lookup only where keys expire at all. Gives back
+    /// whether it is still there, for it must not be removed now, though nobody shall see it.
     #[inline]
-    fn expire_if_due(&mut self, key: Key<'_>) {
+    fn expire_if_due(&mut self, key: Key<'_>) -> bool {
         let now_ms = self.now_ms;
         let table = &self.db(key).table;
         if table.volatile_len() > 0 {
             let expires_at_ms = table.get(key.hashed).and_then(EntryRef::expires_at_ms);
             if expires_at_ms.is_some_and(|at| at < now_ms) {
                 self.expire(key);
+                return self.settings.keep_expired;
             }
         }
+        false
     }
 
     /// What a key holds that has been looked up before in this command: so that several can be seen at once.
     #[must_use]
     pub fn peek(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
         let shard = self.shards.iter().find(|shard| shard.slots.contains(&key.hashed.slot))?;
-        shard.dbs[usize::from(key.db)].table.get(key.hashed)
+        let entry = shard.dbs[usize::from(key.db)].table.get(key.hashed);
+        entry.filter(|entry| !self.settings.keep_expired || !entry.is_expired(self.now_ms))
     }
 
     /// What a key holds, for a command that reads: counts a hit or a miss, marks the entry as used.
     #[inline]
     pub fn lookup_read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        self.expire_if_due(key);
+        let is_kept = self.expire_if_due(key);
         let (now_ms, settings, no_touch) = (self.now_ms, self.settings, self.no_touch);
         let Keys { shards, effects, .. } = self;
         let Shard { dbs, dice, counts, .. } = shard_in(shards, key.hashed.slot);
-        let Some(entry) = dbs[usize::from(key.db)].table.get(key.hashed) else {
+        let found = dbs[usize::from(key.db)].table.get(key.hashed);
+        let Some(entry) = found.filter(|_| !is_kept) else {
             counts.keyspace_misses += 1;
             effects.event(Class::MISS, "keymiss", key.db, key.bytes());
             return None;
@@ -212,10 +219,10 @@ impl Keys<'_> {
     }
 
     fn lookup_counted(&mut self, key: Key<'_>, miss: Class) -> Option<EntryRef<'_>> {
-        self.expire_if_due(key);
+        let is_kept = self.expire_if_due(key);
         let Keys { shards, effects, .. } = self;
         let Shard { dbs, counts, .. } = shard_in(shards, key.hashed.slot);
-        let entry = dbs[usize::from(key.db)].table.get(key.hashed);
+        let entry = dbs[usize::from(key.db)].table.get(key.hashed).filter(|_| !is_kept);
         if entry.is_some() {
             counts.keyspace_hits += 1;
         } else {
@@ -227,7 +234,9 @@ impl Keys<'_> {
 
     /// What a key holds, for a command that is about to write: marks the entry as used.
     pub fn lookup_write(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        self.expire_if_due(key);
+        if self.expire_if_due(key) {
+            return None;
+        }
         self.touch(key)
     }
 
@@ -414,7 +423,7 @@ impl Keys<'_> {
 
     /// Removes a key whose time has come.
     pub fn expire(&mut self, key: Key<'_>) {
-        if self.take(key).is_some() {
+        if !self.settings.keep_expired && self.take(key).is_some() {
             self.shard(key.hashed.slot).counts.expired_keys += 1;
             self.effects.record(key.db, &[b"DEL", key.bytes()]);
             self.changed(key);

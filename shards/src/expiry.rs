@@ -35,6 +35,9 @@ impl Progress {
 /// Looks at about `budget` entries of the first shard in hand, from where the last sweep stopped, no further than to the end
 /// of the last database, and removes those whose time has come: recorded, told and counted as when a command meets them.
 pub fn sweep(keys: &mut Keys<'_>, budget: usize) -> Progress {
+    if keys.settings.keep_expired {
+        return Progress { round_done: true, ..Progress::default() };
+    }
     let mut progress = Progress::default();
     let mut dead = Dead::default();
     let mut spent = 0;

@@ -15,6 +15,8 @@ pub struct Settings {
     pub lfu_decay_minutes: u32,
     /// Expired keys are removed in the background (`DEBUG SET-ACTIVE-EXPIRE`).
     pub active_expire: bool,
+    /// Expired keys are not removed, only not seen: the dataset must not change for a while (`CLIENT PAUSE`).
+    pub keep_expired: bool,
 }
 
 impl Default for Settings {
@@ -26,6 +28,7 @@ impl Default for Settings {
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
             active_expire: true,
+            keep_expired: false,
         }
     }
 }

@@ -7,19 +7,22 @@ use shards::fault::Fault;
 use shards::reply::Reply;
 use shards::spec::Spec;
 
-pub mod cluster;
-pub mod config;
-pub mod connection;
-pub mod debug;
+mod auth;
+mod client;
+mod cluster;
+mod command;
+mod config;
+mod connection;
+mod debug;
 mod help;
-pub mod info;
-pub mod latency;
-pub mod memory;
-pub mod module;
-pub mod replication;
-pub mod server;
-pub mod slowlog;
-pub mod transaction;
+mod info;
+mod latency;
+mod memory;
+mod module;
+mod replication;
+mod server;
+mod slowlog;
+mod transaction;
 
 /// A command of the server: its facts and its function.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +89,9 @@ pub type Outcome = Result<Verdict, Fault>;
 /// Every family.
 pub const FAMILIES: &[&[ServerCommand]] = &[
     connection::COMMANDS,
+    auth::COMMANDS,
+    client::COMMANDS,
+    command::COMMANDS,
     transaction::COMMANDS,
     config::COMMANDS,
     info::COMMANDS,

@@ -5,27 +5,21 @@ use crate::coordinate::unit::Watching;
 use crate::thread::conn::Multi;
 use shards::commands::Args;
 use shards::fault::Fault;
-use shards::spec::{Arg, Categories, Flags, Group, KeyFlags, KeySpec, Spec};
+use shards::spec::{Arg, Flags, Group, KeyFlags, KeySpec, Spec};
 use std::sync::Arc;
 
 pub(super) const COMMANDS: &[ServerCommand] = &[MULTI, EXEC, DISCARD, WATCH, UNWATCH];
 
-const TRANSACTION: Spec = Spec {
-    group: Group::Transactions,
-    arity: 1,
-    flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
-    acl: Categories::TRANSACTION,
-    ..Spec::DEFAULT
-};
-
 const MULTI: ServerCommand = ServerCommand {
     spec: Spec {
         name: "multi",
+        arity: 1,
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
+        group: Group::Transactions,
         summary: "Starts a transaction.",
         since: "1.2.0",
         complexity: "O(1)",
-        flags: TRANSACTION.flags.and(Flags::NO_MULTI),
-        ..TRANSACTION
+        ..Spec::DEFAULT
     },
     run: multi,
     subcommands: &[],
@@ -42,11 +36,13 @@ fn multi(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
 const EXEC: ServerCommand = ServerCommand {
     spec: Spec {
         name: "exec",
+        arity: 1,
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::SKIP_SLOWLOG),
+        group: Group::Transactions,
         summary: "Executes all commands in a transaction.",
         since: "1.2.0",
         complexity: "Depends on commands in the transaction",
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::SKIP_SLOWLOG),
-        ..TRANSACTION
+        ..Spec::DEFAULT
     },
     run: exec,
     subcommands: &[],
@@ -64,10 +60,13 @@ fn exec(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
 const DISCARD: ServerCommand = ServerCommand {
     spec: Spec {
         name: "discard",
+        arity: 1,
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
+        group: Group::Transactions,
         summary: "Discards a transaction.",
         since: "2.0.0",
         complexity: "O(N), when N is the number of queued commands",
-        ..TRANSACTION
+        ..Spec::DEFAULT
     },
     run: discard,
     subcommands: &[],
@@ -85,13 +84,14 @@ const WATCH: ServerCommand = ServerCommand {
     spec: Spec {
         name: "watch",
         arity: -2,
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
+        keys: &[KeySpec::rest(KeyFlags::RO, 1, 1)],
+        group: Group::Transactions,
         summary: "Monitors changes to keys to determine the execution of a transaction.",
         since: "2.2.0",
         complexity: "O(1) for every key.",
-        flags: TRANSACTION.flags.and(Flags::NO_MULTI),
-        keys: &[KeySpec::rest(KeyFlags::RO, 1, 1)],
         args: &[Arg::key("key", 0).multiple()],
-        ..TRANSACTION
+        ..Spec::DEFAULT
     },
     run: watch,
     subcommands: &[],
@@ -120,16 +120,22 @@ fn watch(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
 const UNWATCH: ServerCommand = ServerCommand {
     spec: Spec {
         name: "unwatch",
+        arity: 1,
+        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ALLOW_BUSY),
+        group: Group::Transactions,
         summary: "Forgets about watched keys of a transaction.",
         since: "2.2.0",
         complexity: "O(1)",
-        ..TRANSACTION
+        ..Spec::DEFAULT
     },
     run: unwatch,
     subcommands: &[],
 };
 fn unwatch(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
-    cx.core.unwatch(cx.conn);
+    // Within a transaction it is too late: EXEC has decided.
+    if cx.conn.session.executing.is_none() {
+        cx.core.unwatch(cx.conn);
+    }
     cx.reply.ok();
     Ok(Verdict::Done)
 }

@@ -83,6 +83,9 @@ impl Core {
             return false;
         }
         let queue = &self.shared.queues[shard];
+        if crate::chaos::breaks(crate::chaos::Break::Overtake) {
+            return true;
+        }
         if conn.has_pending() {
             self.shared.gate.marked(self.id, || queue.is_empty())
         } else {
@@ -104,7 +107,7 @@ impl Core {
             let fits =
                 run.batch.commands.len() < RUN_COMMANDS_MAX && run.batch.bytes_len() + bytes <= RUN_BYTES_MAX;
             let same = run.batch.resp == conn.session.resp && run.batch.no_touch == conn.session.no_touch;
-            if !fits || !same || conn.session.reply_mode != crate::thread::conn::ReplyMode::On {
+            if !fits || !same || conn.is_last_muted() != conn.is_muted() {
                 self.close_run(conn);
             }
         }
@@ -227,6 +230,10 @@ impl Core {
         let count = self.shared.shard_count();
         let keys = route::keys_of(entry.spec, args);
         let stride = if keys.len() > 1 { keys[1].0 - keys[0].0 } else { 1 };
+        if !(args.len() - keys[0].0).is_multiple_of(stride) {
+            // A key without its value: no part may be carried out, and the command itself says why.
+            return self.enter_one(conn, self.id, entry, args, None);
+        }
         let mut shards = ShardSet::new();
         let owners: SmallVec<[usize; 16]> =
             keys.iter().map(|(at, _)| shard_of_slot(slot_of(args[*at]), count)).collect();

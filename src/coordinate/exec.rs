@@ -39,6 +39,7 @@ impl Plan {
 impl Core {
     /// Plans on, and enters the transaction when all is planned.
     pub(crate) fn plan_exec(&mut self, conn: &mut Conn, mut plan: Plan) {
+        conn.session.executing = Some(plan.queued.commands.len());
         while let Some(&command) = plan.queued.commands.get(plan.next) {
             plan.next += 1;
             let entry = table().entry(command.id);
@@ -57,15 +58,14 @@ impl Core {
             }
             drop(args);
             match verdict {
-                Verdict::Ask(ask, finish) => {
-                    return self.ask_for_plan(conn, plan, command.id, ask, finish);
-                }
+                Verdict::Ask(ask, finish) => return self.ask_for_plan(conn, plan, command.id, ask, finish),
                 Verdict::Close => conn.closing = true,
                 Verdict::Wait { reply: known, .. } => reply.bytes.extend_from_slice(&known),
                 Verdict::Done | Verdict::Enter(_) => {}
             }
             plan.pieces.push(Piece::Known(reply.bytes));
         }
+        conn.session.executing = None;
         self.enter_exec(conn, plan);
     }
 
@@ -83,7 +83,8 @@ impl Core {
         let goes_on = move |server: &mut Server<'_>| {
             let mut reply = Reply::new(server.conn.session.resp);
             server.core.stats.begin();
-            finish(&mut Server { core: server.core, conn: server.conn, reply: &mut reply });
+            let verdict = finish(&mut Server { core: server.core, conn: server.conn, reply: &mut reply });
+            server.conn.closing |= matches!(verdict, Verdict::Close);
             server.core.count_own(server.conn, id, &[], &reply.bytes);
             plan.pieces.push(Piece::Known(reply.bytes));
             Verdict::enter(move |core, conn| core.plan_exec(conn, plan))

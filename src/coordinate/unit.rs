@@ -94,11 +94,13 @@ impl Unit {
         self.entered_ms.store(now_ms, Ordering::Relaxed);
         crate::chaos::point();
         self.entered.store(true, Ordering::SeqCst);
+        crate::chaos::point();
     }
     /// Whether it is in all its queues.
     #[must_use]
     pub fn is_entered(&self) -> bool {
-        self.entered.load(Ordering::SeqCst)
+        crate::chaos::point();
+        self.entered.load(Ordering::SeqCst) || crate::chaos::breaks(crate::chaos::Break::Entered)
     }
     /// When it entered, ms since 1970.
     #[must_use]
@@ -114,6 +116,7 @@ impl Unit {
     /// A shard comes in; all of them, in order, if it is the last one.
     #[must_use]
     pub fn deposit(&self, shard: Box<Shard>) -> Option<Vec<Box<Shard>>> {
+        crate::chaos::point();
         let mut deposited = self.deposited.lock().unwrap_or_else(PoisonError::into_inner);
         deposited.push(shard);
         if deposited.len() < self.shards.len() {

@@ -75,12 +75,6 @@ impl Parser {
         self.parse_pieces(window, limits, args)
     }
 
-    /// How many bytes of arguments the incomplete command has announced: memory that it is about to take.
-    #[must_use]
-    pub fn announced_bytes(&self) -> usize {
-        self.bulk.unwrap_or(0)
-    }
-
     fn parse_pieces(&mut self, window: &[u8], limits: Limits, args: &mut Vec<Span>) -> Found {
         if !self.started {
             let (count, end) = match number_line(window, 1, "too big mbulk count string") {
@@ -125,7 +119,9 @@ impl Parser {
                 let Some(&mark) = window.get(self.at) else {
                     return Err(Found::Incomplete { needed: self.at + 1 });
                 };
-                let line = number_line(window, self.at + 1, "too big bulk count string");
+                // What stands in the mark's place may be the line's end already.
+                let line_at = self.at + usize::from(mark == b'$');
+                let line = number_line(window, line_at, "too big bulk count string");
                 if mark != b'$' && !matches!(line, Line::Missing | Line::TooLong(_)) {
                     return Err(Found::Broken(format!(
                         "Protocol error: expected '$', got '{}'",

@@ -70,6 +70,8 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// The open transaction.
     pub multi: Option<Multi>,
+    /// So many commands has the transaction that is being carried out.
+    pub executing: Option<usize>,
     /// The keys it watches.
     pub watching: Option<Watching>,
 }
@@ -100,6 +102,31 @@ enum Returned {
     Run(Box<Run>),
     Unit(Arc<Unit>),
     Bytes(Vec<u8>),
+}
+
+impl Returned {
+    /// Bytes of its replies.
+    fn bytes_len(&self) -> usize {
+        match self {
+            Returned::Run(run) => run.reply.bytes.len(),
+            Returned::Unit(unit) => {
+                (0..unit.parts.len()).map(|index| unit.part(index).reply.bytes.len()).sum()
+            }
+            Returned::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Commands that a connection may have under way on other threads: at first, and at most.
+const CREDIT_MIN: usize = 64;
+const CREDIT_MAX: usize = 4096;
+/// Replies that a connection may have under way, if they are as large as the last ones: bytes.
+const REPLIES_UNDER_WAY_MAX: usize = 16 << 20;
+
+/// The credit after replies of so many bytes each.
+fn credit_after(credit: usize, reply_bytes: usize) -> usize {
+    let affordable = (REPLIES_UNDER_WAY_MAX / (reply_bytes + 1)).clamp(1, CREDIT_MAX);
+    affordable.min(credit * 2)
 }
 
 /// A place in the order of replies that waits for something.
@@ -225,6 +252,10 @@ pub struct Conn {
     pub dead: bool,
     /// Commands and bytes of requests under way on other threads.
     pub in_flight: (usize, usize),
+    /// How many commands may be: few at first, more as their replies turn out to be small.
+    pub credit: usize,
+    /// Bytes of replies that came back and wait for those before them.
+    returned_bytes: usize,
     /// The last command.
     pub last_command: Option<CommandId>,
     /// When it came, ms since 1970.
@@ -271,6 +302,8 @@ impl Conn {
             closing: false,
             dead: false,
             in_flight: (0, 0),
+            credit: CREDIT_MIN,
+            returned_bytes: 0,
             last_command: None,
             created_ms: now_ms,
             active_ms: now_ms,
@@ -361,6 +394,9 @@ impl Conn {
         let Some(index) = sequence.checked_sub(self.first_sequence) else { return };
         let Some(pending) = self.pending.get_mut(index as usize) else { return };
         debug_assert!(pending.returned.is_none(), "an answer comes once");
+        let bytes = returned.bytes_len();
+        self.returned_bytes += bytes;
+        self.credit = credit_after(self.credit, bytes / pending.commands.max(1));
         pending.returned = Some(returned);
         self.in_flight.0 -= pending.commands;
         self.in_flight.1 -= pending.bytes;
@@ -373,6 +409,7 @@ impl Conn {
     fn release_first(&mut self, pool: &mut Pool) {
         let Some(first) = self.pending.pop_front() else { return };
         self.first_sequence += 1;
+        self.returned_bytes -= first.returned.as_ref().map_or(0, Returned::bytes_len);
         let start = self.out.len();
         match first.returned {
             Some(Returned::Run(run)) => {
@@ -403,7 +440,19 @@ impl Conn {
     /// Bytes of replies that the client has not taken yet.
     #[must_use]
     pub fn output_bytes(&self) -> usize {
-        self.out.len() + self.sending_bytes + self.held.len() - self.held_start
+        self.out.len() + self.sending_bytes + self.returned_bytes + self.held.len() - self.held_start
+    }
+
+    /// How many of them wait for an earlier reply.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.len() - self.held_start
+    }
+
+    /// Whether the last place that was kept is for a reply that is not wanted.
+    #[must_use]
+    pub fn is_last_muted(&self) -> bool {
+        self.pending.back().is_some_and(|last| last.muted)
     }
 
     /// Bytes of memory that this connection takes.
@@ -413,6 +462,7 @@ impl Conn {
             + self.input.bytes.capacity()
             + self.out.capacity()
             + self.held.capacity()
+            + self.returned_bytes
             + self.sending_bytes
             + self.pending.capacity() * size_of::<Pending>()
             + self.in_flight.1

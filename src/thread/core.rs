@@ -5,6 +5,7 @@
 use super::conn::{Conn, Peer, Pool};
 use super::expire::Sweeper;
 use super::wait::Waiter;
+use crate::admit::Alerts;
 use crate::config::Config;
 use crate::coordinate::batch::Run;
 use crate::coordinate::survey::Survey;
@@ -13,7 +14,7 @@ use crate::net::Token;
 use crate::protocol::parse::Span;
 use crate::queues::{Mail, Strand};
 use crate::rates::{Rates, Reading};
-use crate::shared::{Shared, settings_of};
+use crate::shared::{Paused, Shared, settings_of};
 use crate::slowlog::{Entry, Noticed, Slowlog};
 use crate::stats::Stats;
 use crate::table::table;
@@ -123,6 +124,12 @@ pub struct Core {
     pub(crate) sweeper: Sweeper,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
+    /// What is unusual about the server.
+    pub(crate) alerts: Alerts,
+    /// Something is.
+    pub(crate) alerted: bool,
+    /// CLIENT PAUSE holds back commands of some connection here.
+    pub(crate) holds_paused: bool,
     /// It is to leave its loop.
     pub stop: bool,
 }
@@ -167,6 +174,9 @@ impl Core {
             waiters: Vec::new(),
             sweeper: Sweeper::default(),
             active_expire: true,
+            alerts: Alerts::default(),
+            alerted: false,
+            holds_paused: false,
             stop: false,
         }
     }
@@ -175,6 +185,7 @@ impl Core {
     pub fn begin_turn(&mut self, now_ms: i64) {
         self.now_ms = self.now_ms.max(now_ms);
         self.adopt_config();
+        self.adopt_alerts();
     }
 
     /// Adopts the newest configuration.
@@ -183,8 +194,9 @@ impl Core {
         if version != self.config_version {
             self.config_version = version;
             self.config = self.shared.config();
-            self.settings =
-                Arc::new(Settings { active_expire: self.active_expire, ..settings_of(&self.config) });
+            self.adopt_settings();
+            self.shared.measure_memory(self.config.maxmemory_bytes, self.now_ms);
+            self.adopt_alerts();
             self.stats.follow(&self.config);
             self.slowlog.trim(&self.config);
         }
@@ -249,6 +261,15 @@ impl Core {
         }
     }
 
+    /// Gives the engine its part of the configuration.
+    pub(crate) fn adopt_settings(&mut self) {
+        self.settings = Arc::new(Settings {
+            active_expire: self.active_expire,
+            keep_expired: self.alerts.paused != Paused::No,
+            ..settings_of(&self.config)
+        });
+    }
+
     /// A new connection's place.
     pub fn open_conn(&mut self, peer: Peer) -> Token {
         let index = self.free.pop().unwrap_or_else(|| {
@@ -279,7 +300,10 @@ impl Core {
             self.let_go(*conn);
             return;
         }
-        let needs_flush = !conn.out.is_empty() || conn.closing || conn.input.rest().len() > INPUT_BYTES_PAUSE;
+        let needs_flush = !conn.out.is_empty()
+            || conn.closing
+            || conn.reading_paused
+            || conn.input.rest().len() > INPUT_BYTES_PAUSE;
         if needs_flush && !conn.listed {
             conn.listed = true;
             self.to_flush.push(conn.token);
@@ -295,12 +319,6 @@ impl Core {
         }
         let index = conn.token.index as usize;
         self.places[index].conn = Some(conn);
-    }
-
-    /// Whether the own strand is at the door with something to do on it: left there by another thread meanwhile.
-    #[must_use]
-    pub fn shard_waits_at_door(&self) -> bool {
-        self.strands[self.id].is_none() && !self.shared.queues[self.id].is_empty()
     }
 
     /// Closes connections that have been silent for too long (`timeout`).
@@ -321,10 +339,11 @@ impl Core {
     }
 
     /// Lets go on what CLIENT PAUSE held, once its time is over.
-    pub fn end_pause(&mut self, until_ms: i64) {
-        if until_ms > self.now_ms {
+    pub fn end_pause(&mut self) {
+        if !self.holds_paused || self.alerts.paused != Paused::No {
             return;
         }
+        self.holds_paused = false;
         let held: Vec<_> = self
             .conns()
             .filter(|conn| conn.hold == Some(super::conn::Hold::Pause))
@@ -339,7 +358,12 @@ impl Core {
         }
     }
 
-    /// A connection is over: its socket is closed, its place free, its WATCH undone.
+    /// The socket of a connection is removed: its place is free for another. Not before, since the driver has places too.
+    pub fn free_place(&mut self, token: Token) {
+        self.free.push(token.index);
+    }
+
+    /// A connection is over: its socket is to be closed, its WATCH is undone.
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
         if conn.hold == Some(super::conn::Hold::Wait) {
@@ -347,7 +371,6 @@ impl Core {
         }
         let place = &mut self.places[conn.token.index as usize];
         place.generation = (place.generation + 1) & 0x00ff_ffff;
-        self.free.push(conn.token.index);
         self.conn_count -= 1;
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
         self.intents.push(Intent::Remove(conn.token));
@@ -362,6 +385,20 @@ impl Core {
     #[must_use]
     pub fn tokens(&self) -> Vec<Token> {
         self.conns().map(|conn| conn.token).collect()
+    }
+
+    /// Bytes of memory that the connections take.
+    #[must_use]
+    pub fn clients_bytes(&self) -> usize {
+        self.conns().map(Conn::memory_bytes).sum()
+    }
+
+    /// Closes a connection at once, whatever it waits for.
+    pub fn close(&mut self, token: Token) {
+        if let Some(mut conn) = self.check_out(token) {
+            conn.dead = true;
+            self.check_in(conn);
+        }
     }
 
     /// Sends mail to a thread; it is woken at the end of the turn.

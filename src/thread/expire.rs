@@ -5,6 +5,7 @@
 //! changes meanwhile, the rounds come ever more rarely, so that an idle server sleeps.
 use super::core::Core;
 use crate::serve::finish_effects;
+use crate::shared::Paused;
 use shards::call::Call;
 use shards::expiry::{Progress, sweep};
 use shards::reply::Reply;
@@ -80,13 +81,13 @@ impl Core {
         self.active_expire
             && self.strands[self.id].is_some()
             && self.shared.published[self.id].has_volatile()
-            && self.shared.paused_until_ms.load(Ordering::Relaxed) <= self.now_ms
+            && self.shared.paused(self.now_ms) == Paused::No
     }
 
     /// How long until the next sweep, in ms, if there is to be one. The others are told that this thread sees to it.
     pub(crate) fn sweep_due_in_ms(&self) -> Option<i64> {
         let published = &self.shared.published[self.id];
-        let paused = self.shared.paused_until_ms.load(Ordering::Relaxed) > self.now_ms;
+        let paused = self.shared.paused(self.now_ms) != Paused::No;
         let due = self.active_expire && !paused && published.has_volatile();
         published.is_swept.store(due, Ordering::Relaxed);
         due.then(|| (self.sweeper.next_ms - self.now_ms).max(1))

@@ -6,6 +6,7 @@
 pub mod conn;
 pub mod core;
 pub mod expire;
+mod turn;
 pub mod wait;
 
 use self::conn::{Hold, Peer};
@@ -93,8 +94,7 @@ impl Thread {
 
     /// Everything that is not the sockets': mail, the shard's queue, background work, and what is to be sent.
     fn work(&mut self) {
-        self.core.nudge(self.core.id);
-        self.core.settle();
+        self.core.serve_own();
         self.read_mail();
         self.tick();
         self.core.settle();
@@ -104,13 +104,11 @@ impl Thread {
     }
 
     fn read_mail(&mut self) {
-        let shared = std::sync::Arc::clone(&self.core.shared);
-        let mailbox = &shared.mailboxes[self.core.id];
-        while let Some(mail) = self.core.own_mail.pop_front().or_else(|| mailbox.receive()) {
+        while let Some(mail) = self.core.read_mail() {
             match mail {
                 Mail::Client(socket, peer) => self.admit(socket, peer),
                 Mail::Stop => self.core.stop = true,
-                mail => self.core.mail_came(mail),
+                _ => unreachable!("the core reads what is not the loop's"),
             }
         }
     }
@@ -177,6 +175,7 @@ impl Thread {
         if broken || conn.hold == Some(Hold::Wait) {
             conn.dead = true;
         } else {
+            // Commands that wait for credit or for the end of a pause are carried out before it goes.
             self.core.feed_input(&mut conn);
         }
         self.core.check_in(conn);
@@ -185,7 +184,6 @@ impl Thread {
     /// Work that comes with time: expiry, freeing, timeouts, what CLIENT PAUSE held.
     fn tick(&mut self) {
         let now_ms = self.core.now_ms;
-        let shared = std::sync::Arc::clone(&self.core.shared);
         let own = self.core.id;
         if let Some(strand) = &mut self.core.strands[own]
             && strand.shard.has_discarded()
@@ -201,7 +199,7 @@ impl Thread {
         self.next_tick_ms = now_ms + tick_ms;
         self.core.take_reading();
         self.core.close_idle();
-        self.core.end_pause(shared.paused_until_ms.load(Ordering::Relaxed));
+        self.core.end_pause();
     }
 
     fn publish(&self) {
@@ -236,16 +234,18 @@ impl Thread {
             match intent {
                 Intent::Pause(token) => self.driver.pause(token),
                 Intent::Resume(token) => self.driver.resume(token),
-                Intent::Remove(token) => self.driver.remove(token),
+                Intent::Remove(token) => {
+                    self.driver.remove(token);
+                    self.core.free_place(token);
+                }
             }
         }
     }
 
     /// A connection whose input piles up is not read further, until it does not.
     fn hold_back(&mut self, conn: &mut conn::Conn) {
-        let piled = conn.input.rest().len();
-        let incomplete = conn.parser.announced_bytes();
-        let too_much = piled > INPUT_BYTES_PAUSE && piled > incomplete + INPUT_BYTES_PAUSE;
+        // An incomplete command may be of any size: only what could be carried out and must wait piles up.
+        let too_much = conn.input.rest().len() > INPUT_BYTES_PAUSE && !self.core.may_go_on(conn);
         if too_much != conn.reading_paused && !conn.ended {
             conn.reading_paused = too_much;
             self.core.intents.push(if too_much {
@@ -257,78 +257,37 @@ impl Thread {
     }
 
     fn wake_others(&mut self) {
-        for thread in 0..self.core.mailed.len() {
-            if std::mem::take(&mut self.core.mailed[thread]) {
-                let mailbox = &self.core.shared.mailboxes[thread];
-                if mailbox.is_asleep()
-                    && let Some(waker) = mailbox.waker()
-                {
-                    self.driver.wake(waker);
-                }
+        while let Some(thread) = self.core.next_to_wake() {
+            if let Some(waker) = self.core.shared.mailboxes[thread].waker() {
+                self.driver.wake(waker);
             }
         }
     }
 
     /// Leaves the strand at the door, if there is nothing to do; gives back how long to wait for something.
     fn fall_asleep(&mut self) -> Option<Duration> {
-        let core = &mut self.core;
-        if core.shared.shard_count() == 1 {
-            return if core.own_mail.is_empty()
-                && core.shared.mailboxes[0].is_empty()
-                && core.to_flush.is_empty()
-            {
-                self.patience()
-            } else {
-                Some(Duration::ZERO)
-            };
-        }
-        let shared = std::sync::Arc::clone(&core.shared);
-        let (queue, mailbox) = (&shared.queues[core.id], &shared.mailboxes[core.id]);
-        if !core.own_mail.is_empty()
-            || !core.to_flush.is_empty()
-            || !mailbox.is_empty()
-            || self.has_background_work()
-        {
-            return Some(Duration::ZERO);
-        }
-        let core = &mut self.core;
-        let mut busy = match core.strands[core.id].take() {
-            Some(strand) => core.leave_at_door(core.id, strand),
-            None => false,
-        };
-        mailbox.set_asleep(true);
-        busy |= !mailbox.is_empty() || !queue.is_empty() || core.shard_waits_at_door();
-        if busy { Some(Duration::ZERO) } else { self.patience() }
+        if self.core.fall_asleep() { self.patience() } else { Some(Duration::ZERO) }
     }
 
     /// Takes the strand back, if nobody uses it at the moment.
     fn wake_up(&mut self, before: u64) {
-        let core = &mut self.core;
-        let now = core.stats.ticks();
-        core.stats.turns += 1;
-        core.stats.idle_ticks += now.saturating_sub(before);
-        if core.shared.shard_count() > 1 {
-            core.shared.mailboxes[core.id].set_asleep(false);
-            let own = core.id;
-            core.get_strand(own);
-        }
-    }
-
-    fn has_background_work(&self) -> bool {
-        self.core.strands[self.core.id].as_ref().is_some_and(|strand| strand.shard.has_discarded())
+        let stats = &mut self.core.stats;
+        let now = stats.ticks();
+        stats.turns += 1;
+        stats.idle_ticks += now.saturating_sub(before);
+        self.core.get_up();
     }
 
     /// How long nothing needs to be done if nothing comes.
     fn patience(&self) -> Option<Duration> {
-        if self.has_background_work() {
+        if self.core.has_background_work() {
             return Some(Duration::ZERO);
         }
         let tick = Duration::from_millis((self.next_tick_ms - self.core.now_ms).clamp(1, 1000) as u64);
         let sweep = self.core.sweep_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let times_out = self.core.conn_count > 0 && self.core.config.timeout_seconds > 0;
-        let paused = self.core.shared.paused_until_ms.load(Ordering::Relaxed) > 0;
         let wait = self.core.wait_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
-        (times_out || paused).then_some(tick).into_iter().chain(sweep).chain(wait).min()
+        (times_out || self.core.holds_paused).then_some(tick).into_iter().chain(sweep).chain(wait).min()
     }
 
     /// The last turns: what is in the buffers goes out, for a short while.

@@ -54,7 +54,7 @@ const SET: Command = Command {
             KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE).and(KeyFlags::VARIABLE_FLAGS),
             1,
         )
-        .noted("RW and ACCESS because of the optional word `GET`")],
+        .noted("RW and ACCESS due to the optional `GET` argument")],
         summary: "Sets a key to a string, whatever it held before, on conditions and with an expiry if wanted.",
         history: &[
             ("2.6.12", "The words `EX`, `PX`, `NX` and `XX`."),

@@ -1,0 +1,136 @@
+//! Admission: whether a client may have its command carried out now.
+use crate::dispatch::{unknown_command, unknown_subcommand};
+use crate::shared::Paused;
+use crate::table::{CommandId, Entry, table};
+use crate::thread::conn::Conn;
+use crate::thread::core::Core;
+use shards::commands::Args;
+use shards::fault::Fault;
+use shards::spec::Flags;
+use std::sync::atomic::Ordering;
+
+/// Why a command is not carried out.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It never will be: it is answered with a fault.
+    Fault(Option<CommandId>, Fault),
+    /// A pause holds it back.
+    Held,
+}
+
+/// Whatever is unusual about the server and makes it refuse commands, as this thread knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Alerts {
+    /// CLIENT PAUSE.
+    pub paused: Paused,
+    /// The dataset is being loaded.
+    pub loading: bool,
+    /// More memory is used than `maxmemory`, and nothing can be thrown out.
+    pub out_of_memory: bool,
+}
+
+const NO_AUTH: Fault = Fault::new("NOAUTH Authentication required.");
+const IN_MULTI: Fault = Fault::new("ERR Command not allowed inside a transaction");
+const OUT_OF_MEMORY: Fault = Fault::new("OOM command not allowed when used memory > 'maxmemory'.");
+const LOADING: Fault = Fault::new("LOADING Redis is loading the dataset in memory");
+
+impl Core {
+    /// Finds the command and asks whether this client may have it carried out now. The order of questions is Redis's.
+    #[inline]
+    pub(crate) fn admit(&self, conn: &Conn, args: Args<'_>) -> Result<&'static Entry, Refusal> {
+        let Some(id) = self.shared.names.find(args[0]) else {
+            return Err(Refusal::Fault(None, unknown_command(args)));
+        };
+        let mut entry = table().entry(id);
+        if !entry.subcommands.is_empty() && args.len() > 1 {
+            entry = match table().find_sub(entry, args[1]) {
+                Some(sub) if !entry.takes_rest || sub.spec.fits(args.len()) => sub,
+                _ if entry.takes_rest => entry,
+                _ => return Err(Refusal::Fault(Some(id), unknown_subcommand(entry, args))),
+            };
+        }
+        let flags = entry.spec.flags;
+        let refuse = |fault| Err(Refusal::Fault(Some(entry.id), fault));
+        if !entry.spec.fits(args.len()) {
+            return refuse(Fault::arity(entry.spec.name));
+        }
+        if flags.has(Flags::PROTECTED)
+            && let Some(fault) = self.refuse_protected(conn, entry)
+        {
+            return refuse(fault);
+        }
+        if self.needs_auth(conn) && !flags.has(Flags::NO_AUTH) {
+            return refuse(NO_AUTH);
+        }
+        if conn.session.multi.is_some() && flags.has(Flags::NO_MULTI) {
+            return refuse(IN_MULTI);
+        }
+        if self.alerted { self.look_closer(conn, entry) } else { Ok(entry) }
+    }
+
+    /// Whether a client must show its password before anything else.
+    #[inline]
+    pub(crate) fn needs_auth(&self, conn: &Conn) -> bool {
+        !conn.session.authenticated && !self.config.requirepass.is_empty()
+    }
+
+    /// Admits a command while something is unusual.
+    #[cold]
+    fn look_closer(&self, conn: &Conn, entry: &'static Entry) -> Result<&'static Entry, Refusal> {
+        let Alerts { paused, loading, out_of_memory } = self.alerts;
+        let flags = entry.spec.flags.and(flags_of_transaction(conn, entry));
+        if out_of_memory && (flags.has(Flags::DENYOOM) || would_be_queued(conn, entry)) {
+            return Err(Refusal::Fault(Some(entry.id), OUT_OF_MEMORY));
+        }
+        if loading && !entry.spec.flags.has(Flags::LOADING) {
+            return Err(Refusal::Fault(Some(entry.id), LOADING));
+        }
+        let is_held = match paused {
+            Paused::No => false,
+            Paused::Writes => flags.has_any(Flags::WRITE.and(Flags::MAY_REPLICATE)),
+            Paused::All => true,
+        };
+        if is_held { Err(Refusal::Held) } else { Ok(entry) }
+    }
+
+    fn refuse_protected(&self, conn: &Conn, entry: &Entry) -> Option<Fault> {
+        let is_debug = entry.spec.name.starts_with("debug");
+        let allowed =
+            if is_debug { self.config.enable_debug_command } else { self.config.enable_module_command };
+        (!allowed.allows(conn.peer.is_local())).then(|| {
+            let (what, option) =
+                if is_debug { ("DEBUG", "enable-debug-command") } else { ("MODULE", "enable-module-command") };
+            Fault::text(format!(
+                "ERR {what} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
+                 connection, otherwise you need to set this option in the configuration file, and then restart the server."
+            ))
+        })
+    }
+
+    /// Learns what is unusual about the server at present.
+    pub fn adopt_alerts(&mut self) {
+        let shared = &self.shared;
+        let alerts = Alerts {
+            paused: shared.paused(self.now_ms),
+            loading: shared.loading.load(Ordering::Relaxed),
+            out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms),
+        };
+        if alerts != self.alerts {
+            self.alerts = alerts;
+            self.alerted = alerts != Alerts::default();
+            self.adopt_settings();
+        }
+    }
+}
+
+/// What EXEC does is what the queued commands do.
+fn flags_of_transaction(conn: &Conn, entry: &Entry) -> Flags {
+    let multi = conn.session.multi.as_ref().filter(|_| entry.spec.name == "exec");
+    let queued = multi.iter().flat_map(|multi| &multi.batch.commands);
+    queued.fold(Flags::NONE, |flags, command| flags.and(table().entry(command.id).spec.flags))
+}
+
+/// Whether a command would wait in a transaction, where it takes memory whatever it is.
+fn would_be_queued(conn: &Conn, entry: &Entry) -> bool {
+    conn.session.multi.is_some() && !matches!(entry.spec.name, "exec" | "discard" | "quit" | "reset")
+}

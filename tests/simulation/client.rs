@@ -1,0 +1,167 @@
+//! A simulated client: its script, what it has sent, what it got.
+use crate::dice::Dice;
+use crate::model::{Key, Op};
+use crate::resp;
+use crate::search::History;
+
+/// A client with its script.
+pub(crate) struct Client {
+    pub(crate) history: History,
+    names: Vec<String>,
+    /// Commands that it sends without waiting for replies.
+    window: usize,
+    /// It drops the connection after so many replies.
+    pub(crate) leaves_after: Option<usize>,
+    /// Commands encoded so far.
+    encoded: usize,
+    /// Bytes encoded and not delivered.
+    undelivered: Vec<u8>,
+    /// For each command encoded and not sent to its end: how many of the undelivered bytes that takes.
+    ends: Vec<usize>,
+    got: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        ops: Vec<Op>,
+        names: Vec<String>,
+        window: usize,
+        leaves_after: Option<usize>,
+    ) -> Client {
+        Client {
+            history: History { ops, ..History::default() },
+            names,
+            window,
+            leaves_after,
+            encoded: 0,
+            undelivered: Vec::new(),
+            ends: Vec::new(),
+            got: Vec::new(),
+        }
+    }
+
+    /// Whether it would send something now.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.undelivered.is_empty() || self.may_encode()
+    }
+
+    /// Whether it has all its replies.
+    pub(crate) fn is_done(&self) -> bool {
+        self.history.answered.len() == self.history.ops.len()
+    }
+
+    pub(crate) fn leaves_now(&self) -> bool {
+        self.leaves_after.is_some_and(|after| self.history.answered.len() >= after && !self.is_done())
+    }
+
+    fn may_encode(&self) -> bool {
+        self.encoded < self.history.ops.len() && self.encoded - self.history.answered.len() < self.window
+    }
+
+    /// Some bytes of what it has to say: whole commands, or cut anywhere.
+    pub(crate) fn speak(&mut self, now: u64, dice: &mut Dice) -> Vec<u8> {
+        while self.may_encode() {
+            let args = self.history.ops[self.encoded].args(&self.names);
+            self.undelivered.extend(resp::encode(&args));
+            self.ends.push(self.undelivered.len());
+            self.encoded += 1;
+        }
+        let whole = self.undelivered.len();
+        let count = if dice.once_in(3) { dice.within(1..=whole) } else { whole };
+        let sent: Vec<u8> = self.undelivered.drain(..count).collect();
+        self.ends.retain_mut(|end| {
+            if *end <= count {
+                self.history.sent.push(now);
+                return false;
+            }
+            *end -= count;
+            true
+        });
+        sent
+    }
+
+    /// Bytes came for it.
+    pub(crate) fn hear(&mut self, now: u64, bytes: &[u8]) {
+        self.got.extend_from_slice(bytes);
+        while let Some((_, len)) = resp::decode(&self.got).expect("the server speaks RESP") {
+            let reply: Vec<u8> = self.got.drain(..len).collect();
+            self.history.answered.push((now, String::from_utf8_lossy(&reply).into_owned()));
+            let (answered, sent) = (self.history.answered.len(), self.history.sent.len());
+            assert!(answered <= sent, "a reply to nothing: {:?}", self.history.answered.last());
+        }
+    }
+}
+
+/// A script of random commands. Every value written is another, so that a reader can tell whose it has seen.
+pub(crate) fn script(client: usize, keys: usize, length: usize, dice: &mut Dice) -> Vec<Op> {
+    let mut ops = Vec::new();
+    let taste = dice.below(4);
+    let mut value = (client as u32 + 1) * 1000;
+    while ops.len() < length {
+        value += 1;
+        match dice.below(if taste == 0 { 4 } else { 6 }) {
+            0..4 => ops.push(plain(taste, keys, value, dice)),
+            4 => transaction(&mut ops, keys, value, dice),
+            _ => guarded(&mut ops, keys, value, dice),
+        }
+    }
+    ops
+}
+
+fn one(keys: usize, dice: &mut Dice) -> Key {
+    dice.below(keys) as Key
+}
+
+fn some(keys: usize, dice: &mut Dice) -> Vec<Key> {
+    (0..dice.within(1..=3)).map(|_| one(keys, dice)).collect()
+}
+
+fn pairs(keys: usize, value: u32, dice: &mut Dice) -> Vec<(Key, u32)> {
+    let mut named = some(keys, dice);
+    named.push(one(keys, dice));
+    named.sort_unstable();
+    named.dedup();
+    named.into_iter().map(|key| (key, value)).collect()
+}
+
+fn plain(taste: usize, keys: usize, value: u32, dice: &mut Dice) -> Op {
+    // Readers, writers, movers, and everybody.
+    let kind = match taste {
+        1 => dice.pick(&[0, 0, 0, 4, 4, 8]),
+        2 => dice.pick(&[1, 1, 5, 5, 3, 2]),
+        3 => dice.pick(&[9, 9, 8, 4, 7, 0]),
+        _ => dice.below(11),
+    };
+    match kind {
+        0 => Op::Get(one(keys, dice)),
+        1 => Op::Set(one(keys, dice), value),
+        2 => Op::Append(one(keys, dice), value),
+        3 => Op::Incr(one(keys, dice)),
+        4 => Op::MGet(some(keys, dice)),
+        5 => Op::MSet(pairs(keys, value, dice)),
+        6 => Op::MSetNx(pairs(keys, value, dice)),
+        7 => Op::Del(some(keys, dice)),
+        8 => Op::Exists(some(keys, dice)),
+        9 => Op::Rename(one(keys, dice), one(keys, dice)),
+        _ => Op::Ping,
+    }
+}
+
+fn transaction(ops: &mut Vec<Op>, keys: usize, value: u32, dice: &mut Dice) {
+    ops.push(Op::Multi);
+    for _ in 0..dice.within(0..=3) {
+        ops.push(plain(0, keys, value, dice));
+    }
+    ops.push(if dice.once_in(8) { Op::Discard } else { Op::Exec });
+}
+
+fn guarded(ops: &mut Vec<Op>, keys: usize, value: u32, dice: &mut Dice) {
+    ops.push(Op::Watch(some(keys, dice)));
+    if dice.once_in(2) {
+        ops.push(plain(0, keys, value, dice));
+    }
+    if dice.once_in(6) {
+        ops.push(Op::Unwatch);
+    }
+    transaction(ops, keys, value, dice);
+}
