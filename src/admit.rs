@@ -43,8 +43,11 @@ impl Core {
         };
         let mut entry = table().entry(id);
         if !entry.subcommands.is_empty() && args.len() > 1 {
-            let found = table().find_sub(entry, args[1]);
-            entry = found.ok_or_else(|| Refusal::Fault(Some(id), unknown_subcommand(entry, args)))?;
+            entry = match table().find_sub(entry, args[1]) {
+                Some(sub) if !entry.takes_rest || sub.spec.fits(args.len()) => sub,
+                _ if entry.takes_rest => entry,
+                _ => return Err(Refusal::Fault(Some(id), unknown_subcommand(entry, args))),
+            };
         }
         let flags = entry.spec.flags;
         let refuse = |fault| Err(Refusal::Fault(Some(entry.id), fault));

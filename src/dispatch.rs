@@ -29,6 +29,7 @@ impl Core {
         conn.active_ms = self.now_ms;
         conn.totals.bytes_in += bytes.len() as u64;
         self.stats.bytes_in += bytes.len() as u64;
+        self.stats.reads += 1;
         if conn.input.is_empty() {
             let consumed = self.feed(conn, bytes);
             conn.input.bytes.extend_from_slice(&bytes[consumed..]);
@@ -287,10 +288,18 @@ impl Core {
         let start = reply.bytes.len();
         let verdict = self.run_server(conn, entry, args, &mut reply);
         if !matches!(verdict, Verdict::Ask(..)) {
-            self.stats.ran(entry.id, &reply.bytes[start..]);
+            self.count_own(conn, entry.id, args, &reply.bytes[start..]);
         }
         conn.end_reply(reply);
-        self.follow(conn, verdict);
+        self.follow(conn, entry.id, verdict);
+    }
+
+    /// Counts a command that ran on the connection's thread.
+    pub(crate) fn count_own(&mut self, conn: &Conn, id: CommandId, args: Args<'_>, reply: &[u8]) {
+        if let Some(ticks) = self.stats.ran(id, reply) {
+            self.stats.notice(id, args, ticks);
+            self.tell_noticed(self.id, conn.token);
+        }
     }
 
     /// Runs a command of the server with a reply of the caller's; a fault is written to it.
@@ -314,16 +323,17 @@ impl Core {
     }
 
     /// Does what a command of the server ended with.
-    pub(crate) fn follow(&mut self, conn: &mut Conn, verdict: Verdict) {
+    pub(crate) fn follow(&mut self, conn: &mut Conn, id: CommandId, verdict: Verdict) {
         match verdict {
             Verdict::Done => {}
             Verdict::Enter(enter) => enter(self, conn),
             Verdict::Close => conn.closing = true,
+            Verdict::Wait { until_ms, reply } => self.wait(conn, until_ms, reply),
             Verdict::Ask(ask, finish) => {
                 let sequence = conn.expect(Assembly::Plain, 1, 0);
                 let origin = conn.origin(self.id, sequence);
                 conn.hold = Some(Hold::Survey);
-                let survey = Arc::new(Survey::new(origin, self.shared.shard_count(), ask, finish));
+                let survey = Arc::new(Survey::new(origin, Some(id), self.shared.shard_count(), ask, finish));
                 self.survey(&survey);
             }
         }
@@ -337,14 +347,14 @@ impl Core {
             conn.hold = None;
             self.stats.begin();
             let verdict = finish(&mut Server { core: self, conn: &mut conn, reply: &mut reply });
-            // No other command came meanwhile. Within a transaction nothing is written here.
-            if let (Some(id), false) = (conn.last_command, reply.bytes.is_empty()) {
-                self.stats.ran(id, &reply.bytes);
+            let id = survey.command.unwrap_or_default();
+            if survey.command.is_some() && !matches!(verdict, Verdict::Ask(..)) {
+                self.count_own(&conn, id, &[], &reply.bytes);
             }
             let mut pool = std::mem::take(&mut self.pool);
             conn.answered(survey.origin.sequence, reply.bytes, &mut pool);
             self.pool = pool;
-            self.follow(&mut conn, verdict);
+            self.follow(&mut conn, id, verdict);
             self.feed_input(&mut conn);
             self.settle();
         }
@@ -382,6 +392,7 @@ impl Core {
                 }
             }
             Mail::Answered(survey) => self.answered(&survey),
+            Mail::Noticed(token, noticed) => self.keep_noticed(token, noticed),
             Mail::Client(..) | Mail::Stop => unreachable!("the loop takes these"),
         }
     }

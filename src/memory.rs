@@ -1,7 +1,7 @@
 //! The allocator: jemalloc with size classes every 8 bytes, and what it says of memory.
 #![expect(unsafe_code, reason = "an allocator is unsafe by contract, and jemalloc is C")]
 use std::alloc::{GlobalAlloc, Layout};
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use tikv_jemalloc_sys as jemalloc;
 
 /// jemalloc as the process's allocator.
@@ -84,6 +84,22 @@ pub fn purge() {
             0,
         );
     }
+}
+
+/// What jemalloc says of itself at length (MEMORY MALLOC-STATS).
+#[must_use]
+pub fn describe() -> String {
+    unsafe extern "C" fn append(text: *mut c_void, piece: *const c_char) {
+        // SAFETY: jemalloc passes on the pointer that it was given below, and nobody else holds it meanwhile.
+        let text = unsafe { &mut *text.cast::<String>() };
+        // SAFETY: jemalloc's pieces are strings with an end.
+        let piece = unsafe { CStr::from_ptr(piece) };
+        text.push_str(&piece.to_string_lossy());
+    }
+    let mut text = String::new();
+    // SAFETY: the text outlives the call, and no options is a null pointer.
+    unsafe { jemalloc::malloc_stats_print(Some(append), (&raw mut text).cast(), std::ptr::null()) };
+    text
 }
 
 /// Reads a value of jemalloc's, or writes and reads it.

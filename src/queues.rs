@@ -18,7 +18,8 @@
 use crate::coordinate::batch::Run;
 use crate::coordinate::survey::Survey;
 use crate::coordinate::unit::Unit;
-use crate::net::Waker;
+use crate::net::{Token, Waker};
+use crate::slowlog::Noticed;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use shards::shard::Shard;
 use std::os::fd::OwnedFd;
@@ -126,6 +127,8 @@ pub enum Mail {
     Ask(Arc<Survey>),
     /// Every thread has answered this thread's question.
     Answered(Arc<Survey>),
+    /// Commands of this thread's connection took long.
+    Noticed(Token, Vec<Noticed>),
     /// The server is to stop.
     Stop,
 }

@@ -32,8 +32,8 @@ impl Core {
     pub(crate) fn run_here(
         &mut self,
         shard: usize,
+        conn: &Conn,
         entry: &Entry,
-        (db, no_touch): (u16, bool),
         args: Args<'_>,
         hint: Option<Hashed<'_>>,
         reply: &mut Reply,
@@ -41,11 +41,16 @@ impl Core {
         let Some(strand) = &mut self.strands[shard] else { return };
         let start = reply.bytes.len();
         let shards = std::slice::from_mut(&mut strand.shard);
+        let db = conn.session.db;
         let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
-        cx.no_touch = no_touch;
+        cx.no_touch = conn.session.no_touch;
         run_one(&mut cx, entry, args, hint);
+        strand.shard.counts.commands += 1;
         finish_effects(&mut self.effects, &mut strand.shard);
-        self.stats.ran(entry.id, &reply.bytes[start..]);
+        if let Some(ticks) = self.stats.ran(entry.id, &reply.bytes[start..]) {
+            self.stats.notice(entry.id, args, ticks);
+            self.tell_noticed(self.id, conn.token);
+        }
     }
 
     /// Serves the queue of a shard in hand, until it is empty, or stops at a unit, or has been at it long enough.
@@ -76,10 +81,11 @@ impl Core {
         };
         let Run { batch, act, reply, aborted, .. } = &mut *run;
         reply.resp = batch.resp;
-        *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, reply);
+        *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, reply, false);
         if shard != self.id {
             self.stats.taken += 1;
         }
+        self.tell_noticed(run.origin.thread, run.origin.token);
         self.mail(run.origin.thread, Mail::Ran(run));
     }
 
@@ -94,6 +100,7 @@ impl Core {
                     now_ms: unit.entered_ms(),
                 };
                 bench.run_part(std::slice::from_mut(&mut strand.shard), &mut unit.part(index));
+                self.tell_noticed(unit.origin.thread, unit.origin.token);
                 if unit.part_done() {
                     self.mail(unit.origin.thread, Mail::Done(Arc::clone(unit)));
                 }
@@ -120,6 +127,7 @@ impl Core {
         for shard in shards {
             self.send_home(shard);
         }
+        self.tell_noticed(unit.origin.thread, unit.origin.token);
         self.mail(unit.origin.thread, Mail::Done(Arc::clone(unit)));
     }
 
@@ -172,6 +180,7 @@ impl Core {
             now_ms: self.now_ms,
         };
         bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
+        self.tell_noticed(self.id, conn.token);
         let mut reply = conn.begin_reply();
         assemble(assembly, &[&part.reply.bytes], part.aborted, part.reply.resp, &mut reply.bytes);
         conn.end_reply(reply);
@@ -203,6 +212,8 @@ impl Core {
         }
         let Some(strand) = self.strands[shard].take() else { return };
         self.shared.published[shard].publish(&strand.shard);
+        // Its owner sleeps, and knows nothing of the work that was made for it here.
+        self.mailed[shard] |= strand.shard.has_discarded() || self.shared.published[shard].wants_sweeps();
         if self.leave_at_door(shard, strand) && self.shared.mailboxes[shard].is_asleep() {
             self.nudge(shard);
         }
@@ -226,13 +237,20 @@ impl Core {
 
 impl Bench<'_> {
     fn run_part(&mut self, shards: &mut [Box<Shard>], part: &mut Part) {
-        let Part { batch, act, reply, aborted } = part;
+        let Part { batch, act, reply, aborted, is_share } = part;
         reply.resp = batch.resp;
-        *aborted = self.run(shards, batch, act, reply);
+        *aborted = self.run(shards, batch, act, reply, *is_share);
     }
 
-    /// Runs a batch; whether it was a transaction that was given up.
-    fn run(&mut self, shards: &mut [Box<Shard>], batch: &Batch, act: &mut Act, reply: &mut Reply) -> bool {
+    /// Runs a batch; whether it was a transaction that was given up. Shares of commands are counted by another part.
+    fn run(
+        &mut self,
+        shards: &mut [Box<Shard>],
+        batch: &Batch,
+        act: &mut Act,
+        reply: &mut Reply,
+        is_share: bool,
+    ) -> bool {
         self.stats.begin();
         match act {
             Act::Commands => {}
@@ -264,8 +282,13 @@ impl Bench<'_> {
                 }
                 _ => self.run_one(shards, batch, command, &batch.args(command), reply),
             }
+            shards[0].counts.commands += 1;
             self.finish(shards);
-            self.stats.ran(command.id, &reply.bytes[start..]);
+            if is_share {
+                self.stats.ran_share(command.id);
+            } else if let Some(ticks) = self.stats.ran(command.id, &reply.bytes[start..]) {
+                self.stats.notice(command.id, &batch.args(command), ticks);
+            }
         }
         false
     }
@@ -307,10 +330,13 @@ fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Opt
     execute(cx, command, args);
 }
 
-/// What the command did is counted. (The journal and the listeners of events will take the rest from here.)
+/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. (The journal and the listeners of events
+/// will take the rest from here.)
 #[inline]
-fn finish_effects(effects: &mut Effects, shard: &mut Shard) {
-    shard.counts.commands += 1;
+pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard) {
+    if effects.sleep_us > 0 {
+        std::thread::sleep(std::time::Duration::from_micros(effects.sleep_us));
+    }
     shard.counts.dirty += effects.dirty;
     effects.clear();
 }

@@ -2,7 +2,7 @@
 use crate::config::{Config, Io};
 use crate::log;
 use crate::net::{Driver, IoKind, listen};
-use crate::queues::{Mail, Strand};
+use crate::queues::Strand;
 use crate::shared::Shared;
 use crate::thread::conn::Peer;
 use crate::thread::core::Core;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Descriptors that are not clients': sockets that listen, rings, files.
-const RESERVED_DESCRIPTORS: usize = 96;
+pub const RESERVED_DESCRIPTORS: usize = 96;
 
 /// A server whose threads run.
 #[derive(Debug)]
@@ -60,14 +60,14 @@ pub fn start(config: Config) -> Result<Running, String> {
         });
         threads.push(spawned.map_err(|error| format!("Can't start a thread: {error}"))?);
     }
+    shared.startup_bytes.store(crate::memory::usage().allocated, Ordering::Relaxed);
     Ok(Running { shared, threads })
 }
 
 impl Running {
     /// Asks every thread to stop.
     pub fn stop(&self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        self.shared.mailboxes.iter().for_each(|mailbox| mailbox.deliver(Mail::Stop));
+        self.shared.stop();
     }
 
     /// Waits until all threads have ended.
@@ -208,7 +208,7 @@ fn random() -> [u64; 4] {
 }
 
 /// Forty random hexadecimal digits.
-fn random_hex() -> String {
+pub fn random_hex() -> String {
     let [a, b, c, ..] = random();
     format!("{a:016x}{b:016x}{:08x}", c as u32)
 }

@@ -1,7 +1,7 @@
 //! What all threads of a server share: queues, mailboxes, the gate, the configuration, counters.
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
-use crate::queues::{Mailbox, Queue, mailboxes, queues};
+use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::table::Names;
 use shards::settings::Settings;
 use shards::shard::Shard;
@@ -40,6 +40,14 @@ pub struct Shared {
     pub started_ms: i64,
     /// INFO's run_id: 40 hexadecimal digits.
     pub run_id: String,
+    /// INFO's master_replid, which DEBUG CHANGE-REPL-ID changes.
+    pub replication_id: Mutex<String>,
+    /// The number of the next entry of the slow log.
+    pub next_slowlog_id: AtomicU64,
+    /// Memory of the process when it had started, in bytes.
+    pub startup_bytes: AtomicUsize,
+    /// The most memory of the process that was seen, in bytes.
+    pub peak_bytes: AtomicUsize,
     /// The next CLIENT ID.
     pub next_client_id: AtomicU64,
     /// Connected clients.
@@ -71,6 +79,12 @@ pub struct Shared {
 pub struct Published {
     /// For each database: keys, and keys that expire.
     pub dbs: Box<[(AtomicU64, AtomicU64)]>,
+    /// For each database: how long the keys that expire have to live, in ms on average.
+    pub ttl_ms: Box<[AtomicI64]>,
+    /// Its owner wakes by itself to look for keys whose time has come.
+    pub is_swept: AtomicBool,
+    /// The counts at the last CONFIG RESETSTAT: hits, misses, expired, evicted.
+    reset_at: [AtomicU64; 4],
     /// Figures of [`shards::shard::Counts`].
     pub hits: AtomicU64,
     /// Lookups without.
@@ -92,6 +106,9 @@ impl Published {
         let zero = || AtomicU64::new(0);
         Published {
             dbs: (0..databases).map(|_| (zero(), zero())).collect(),
+            ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
+            is_swept: AtomicBool::new(false),
+            reset_at: std::array::from_fn(|_| zero()),
             hits: zero(),
             misses: zero(),
             expired: zero(),
@@ -112,14 +129,47 @@ impl Published {
             (&self.commands, counts.commands),
         ];
         figures.iter().for_each(|(place, value)| place.store(*value, Ordering::Relaxed));
-        if self.dirty.load(Ordering::Relaxed) != counts.dirty || counts.expired_keys > 0 {
+        // A gathered unit counts its changes on one of its shards, so the bytes are looked at too.
+        let entries_bytes = shard.entries_bytes() as u64;
+        let changed = self.dirty.load(Ordering::Relaxed) != counts.dirty
+            || self.entries_bytes.load(Ordering::Relaxed) != entries_bytes;
+        if changed || self.has_volatile() {
             self.dirty.store(counts.dirty, Ordering::Relaxed);
-            self.entries_bytes.store(shard.entries_bytes() as u64, Ordering::Relaxed);
+            self.entries_bytes.store(entries_bytes, Ordering::Relaxed);
             for (place, db) in self.dbs.iter().zip(&shard.dbs) {
                 place.0.store(db.table.len() as u64, Ordering::Relaxed);
                 place.1.store(db.table.volatile_len() as u64, Ordering::Relaxed);
             }
+            for (place, db) in self.ttl_ms.iter().zip(&shard.dbs) {
+                place.store(db.average_ttl_ms(), Ordering::Relaxed);
+            }
         }
+    }
+    /// Whether it has keys that expire.
+    #[must_use]
+    pub fn has_volatile(&self) -> bool {
+        self.dbs.iter().any(|db| db.1.load(Ordering::Relaxed) > 0)
+    }
+    /// Whether its sleeping owner should be woken: it has keys that expire, and does not know.
+    #[must_use]
+    pub fn wants_sweeps(&self) -> bool {
+        !self.is_swept.load(Ordering::Relaxed) && self.has_volatile()
+    }
+    /// Hits, misses, expired and evicted keys since the last CONFIG RESETSTAT.
+    #[must_use]
+    pub fn since_reset(&self) -> [u64; 4] {
+        let now = self.resettable();
+        std::array::from_fn(|at| now[at].saturating_sub(self.reset_at[at].load(Ordering::Relaxed)))
+    }
+    /// CONFIG RESETSTAT: the counts begin anew. The shard's own go on, in whose hands it may be.
+    pub fn reset(&self) {
+        self.reset_at
+            .iter()
+            .zip(self.resettable())
+            .for_each(|(place, now)| place.store(now, Ordering::Relaxed));
+    }
+    fn resettable(&self) -> [u64; 4] {
+        [&self.hits, &self.misses, &self.expired, &self.evicted].map(|count| count.load(Ordering::Relaxed))
     }
 }
 
@@ -138,7 +188,11 @@ impl Shared {
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             names,
             started_ms: now_ms,
+            replication_id: Mutex::new(run_id.chars().rev().collect()),
             run_id,
+            next_slowlog_id: AtomicU64::new(0),
+            startup_bytes: AtomicUsize::new(0),
+            peak_bytes: AtomicUsize::new(0),
             next_client_id: AtomicU64::new(1),
             clients: AtomicUsize::new(0),
             rejected_connections: AtomicU64::new(0),
@@ -153,6 +207,11 @@ impl Shared {
             config: Mutex::new(Arc::new(config)),
             config_version: AtomicU64::new(1),
         })
+    }
+    /// Asks every thread to stop: SHUTDOWN, a signal.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.mailboxes.iter().for_each(|mailbox| mailbox.deliver(Mail::Stop));
     }
     /// How many shards, and threads, there are.
     #[inline]

@@ -1,11 +1,9 @@
 //! SIGTERM and SIGINT: the first one drains and leaves, the second one leaves at once.
 #![expect(unsafe_code, reason = "signals are waited for through the C library")]
 use crate::log;
-use crate::queues::Mail;
 use crate::shared::Shared;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// The signals, kept from every thread until one waits for them.
 #[derive(Clone, Copy)]
@@ -55,8 +53,7 @@ impl Signals {
                 }
                 before = true;
                 log::warning(format_args!("Received {name} scheduling shutdown..."));
-                shared.stopping.store(true, Ordering::SeqCst);
-                shared.mailboxes.iter().for_each(|mailbox| mailbox.deliver(Mail::Stop));
+                shared.stop();
             }
         };
         let spawned = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);

@@ -42,6 +42,8 @@ pub struct Entry {
     pub route: Route,
     /// Its subcommands.
     pub subcommands: Vec<CommandId>,
+    /// Its own function takes whatever fits none of them: DEBUG, which tells its subcommands apart itself.
+    pub takes_rest: bool,
     /// The command that it is a subcommand of.
     pub parent: Option<CommandId>,
 }
@@ -88,6 +90,7 @@ impl Table {
         entry.spec = spec;
         entry.handler = handler;
         entry.route = route_of(spec, handler);
+        entry.takes_rest = matches!(handler, Handler::Server(command) if command.subcommands.is_empty());
         id
     }
 
@@ -104,6 +107,7 @@ impl Table {
             handler,
             route: route_of(spec, handler),
             subcommands: Vec::new(),
+            takes_rest: false,
             parent,
         });
         id

@@ -95,21 +95,25 @@ pub fn raise_fd_limit(maxclients: usize, reserved: usize) -> Result<usize, Strin
 /// What Redis assumes where the system does not say.
 const FD_LIMIT_ASSUMED: usize = 1024;
 
-/// By how much less is asked for after each refusal.
+/// How close to the highest limit the search for it comes.
 const FD_LIMIT_STEP: u64 = 16;
 
-/// Asks for `wanted`, then for less and less, and returns the limit reached and the first refusal.
+/// Asks for `wanted`; where that is refused, halves the distance to what is granted, and returns the limit reached and the
+/// first refusal.
 fn raise(current: u64, wanted: u64, mut set: impl FnMut(u64) -> io::Result<()>) -> (u64, Option<io::Error>) {
-    let mut refusal = None;
-    let mut best = wanted;
-    while best > current {
-        match set(best) {
-            Ok(()) => return (best, refusal),
-            Err(error) => refusal.get_or_insert(error),
-        };
-        best = best.saturating_sub(FD_LIMIT_STEP);
+    if wanted <= current {
+        return (current, None);
     }
-    (current, refusal)
+    let Err(refusal) = set(wanted) else { return (wanted, None) };
+    let (mut granted, mut refused) = (current, wanted);
+    while refused - granted > FD_LIMIT_STEP {
+        let middle = granted + (refused - granted) / 2;
+        match set(middle) {
+            Ok(()) => granted = middle,
+            Err(_) => refused = middle,
+        }
+    }
+    (granted, Some(refusal))
 }
 
 fn fd_limit() -> io::Result<libc::rlimit> {
@@ -363,11 +367,14 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_asked_for_in_falling_steps() {
+    fn what_is_not_granted_is_approached() {
         let up_to =
             |hard: u64| move |limit: u64| if limit <= hard { Ok(()) } else { Err(io::Error::other("no")) };
         assert_eq!(raise(1024, 10032, up_to(100_000)).0, 10032);
-        assert!(matches!(raise(1024, 10032, up_to(5000)), (4992, Some(_))));
+        let (reached, refusal) = raise(1024, 10032, up_to(5000));
+        assert!((5000 - FD_LIMIT_STEP..=5000).contains(&reached) && refusal.is_some());
+        let (reached, _) = raise(1024, u64::MAX, up_to(20000));
+        assert!((20000 - FD_LIMIT_STEP..=20000).contains(&reached));
         assert!(matches!(raise(1024, 10032, up_to(1024)), (1024, Some(_))));
         assert!(matches!(raise(20000, 10032, up_to(0)), (20000, None)));
     }

@@ -68,7 +68,12 @@ fn braid_with_three_shards_over_epoll() {
 fn confirm_braid(shards: &str, io: &str) {
     if BRAID_SERVES {
         let binary = Path::new(env!("CARGO_BIN_EXE_braid"));
-        confirm(Kind::Braid, binary, &["--shards", shards, "--io", io], BRAID_HAS);
+        confirm(
+            Kind::Braid,
+            binary,
+            &["--shards", shards, "--io", io, "--enable-debug-command", "yes"],
+            BRAID_HAS,
+        );
     }
 }
 

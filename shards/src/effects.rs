@@ -58,6 +58,8 @@ pub struct Effects {
     pub listen: Listen,
     /// How many changes were made to the dataset, as Redis counts `rdb_changes_since_last_save`.
     pub dirty: u64,
+    /// How long the shards are to be held, in microseconds: DEBUG SLEEP, which the engine, having no clock, leaves to its host.
+    pub sleep_us: u64,
     /// Packed records, in order.
     records: Vec<u8>,
     record_count: usize,
@@ -142,6 +144,7 @@ impl Effects {
     /// Forgets everything but the listeners.
     pub fn clear(&mut self) {
         self.dirty = 0;
+        self.sleep_us = 0;
         self.records.clear();
         self.record_count = 0;
         self.stand_in_count = 0;

@@ -9,9 +9,19 @@ use shards::spec::Spec;
 
 mod auth;
 mod client;
+mod cluster;
 mod command;
+mod config;
 mod connection;
+mod debug;
 mod help;
+mod info;
+mod latency;
+mod memory;
+mod module;
+mod replication;
+mod server;
+mod slowlog;
 mod transaction;
 
 /// A command of the server: its facts and its function.
@@ -46,6 +56,14 @@ pub enum Verdict {
     Ask(Ask, Finish),
     /// The reply comes from the shards (EXEC, WATCH): they are entered as soon as this thread's part is written.
     Enter(Enter),
+    /// The reply is this one, and goes out at that time (ms since 1970), if that is not past. The connection waits. In a
+    /// transaction nothing waits.
+    Wait {
+        /// When.
+        until_ms: i64,
+        /// The reply.
+        reply: Vec<u8>,
+    },
 }
 
 /// What enters shards.
@@ -69,5 +87,20 @@ impl Verdict {
 pub type Outcome = Result<Verdict, Fault>;
 
 /// Every family.
-pub const FAMILIES: &[&[ServerCommand]] =
-    &[connection::COMMANDS, auth::COMMANDS, client::COMMANDS, command::COMMANDS, transaction::COMMANDS];
+pub const FAMILIES: &[&[ServerCommand]] = &[
+    connection::COMMANDS,
+    auth::COMMANDS,
+    client::COMMANDS,
+    command::COMMANDS,
+    transaction::COMMANDS,
+    config::COMMANDS,
+    info::COMMANDS,
+    server::COMMANDS,
+    replication::COMMANDS,
+    memory::COMMANDS,
+    slowlog::COMMANDS,
+    latency::COMMANDS,
+    debug::COMMANDS,
+    module::COMMANDS,
+    cluster::COMMANDS,
+];

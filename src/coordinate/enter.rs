@@ -45,7 +45,7 @@ impl Core {
     ) {
         if self.may_run_here(conn, shard) {
             let mut reply = conn.begin_reply();
-            self.run_here(shard, entry, (conn.session.db, conn.session.no_touch), args, hint, &mut reply);
+            self.run_here(shard, conn, entry, args, hint, &mut reply);
             conn.end_reply(reply);
         } else {
             self.add_to_run(conn, shard, entry.id, args, hint);
@@ -178,7 +178,8 @@ impl Core {
         match entry.spec.span {
             Span::FanOut(merge) => self.fan_out(conn, entry, args, merge),
             Span::EveryShard(merge) => {
-                let parts = shards.iter().map(|_| self.part_with(conn, entry.id, args)).collect();
+                let mut parts: Vec<_> = shards.iter().map(|_| self.part_with(conn, entry.id, args)).collect();
+                parts[1..].iter_mut().for_each(|part| part.is_share = true);
                 self.enter_unit(conn, Kind::FanOut, &shards, parts, Assembly::Merge(merge, Vec::new()));
             }
             _ => {
@@ -248,7 +249,8 @@ impl Core {
             let dealt: SmallVec<[&[u8]; 16]> = args[..keys[0].0].iter().copied().chain(dealt).collect();
             self.part_with(conn, entry.id, &dealt)
         });
-        let parts = parts.collect();
+        let mut parts: Vec<_> = parts.collect();
+        parts[1..].iter_mut().for_each(|part| part.is_share = true);
         self.enter_unit(conn, Kind::FanOut, &shards, parts, Assembly::Merge(merge, order));
     }
 

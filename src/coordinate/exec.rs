@@ -53,13 +53,16 @@ impl Core {
             let mut reply = Reply::new(conn.session.resp);
             self.stats.begin();
             let verdict = self.run_server(conn, entry, &args, &mut reply);
+            if !matches!(verdict, Verdict::Ask(..)) {
+                self.count_own(conn, command.id, &args, &reply.bytes);
+            }
             drop(args);
             match verdict {
                 Verdict::Ask(ask, finish) => return self.ask_for_plan(conn, plan, command.id, ask, finish),
                 Verdict::Close => conn.closing = true,
+                Verdict::Wait { reply: known, .. } => reply.bytes.extend_from_slice(&known),
                 Verdict::Done | Verdict::Enter(_) => {}
             }
-            self.stats.ran(command.id, &reply.bytes);
             plan.pieces.push(Piece::Known(reply.bytes));
         }
         conn.session.executing = None;
@@ -79,13 +82,14 @@ impl Core {
         conn.hold = Some(Hold::Survey);
         let goes_on = move |server: &mut Server<'_>| {
             let mut reply = Reply::new(server.conn.session.resp);
+            server.core.stats.begin();
             let verdict = finish(&mut Server { core: server.core, conn: server.conn, reply: &mut reply });
             server.conn.closing |= matches!(verdict, Verdict::Close);
-            server.core.stats.ran(id, &reply.bytes);
+            server.core.count_own(server.conn, id, &[], &reply.bytes);
             plan.pieces.push(Piece::Known(reply.bytes));
             Verdict::enter(move |core, conn| core.plan_exec(conn, plan))
         };
-        let survey = Arc::new(Survey::new(origin, self.shared.shard_count(), ask, Box::new(goes_on)));
+        let survey = Arc::new(Survey::new(origin, None, self.shared.shard_count(), ask, Box::new(goes_on)));
         self.survey(&survey);
     }
 

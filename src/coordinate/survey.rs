@@ -3,6 +3,7 @@
 //! Shared control state changes the same way (rule R7): the asker's connection waits until every thread has adopted it.
 use super::batch::Origin;
 use crate::commands::Server;
+use crate::table::CommandId;
 use crate::thread::core::Core;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -17,6 +18,8 @@ pub type Finish = Box<dyn FnOnce(&mut Server<'_>) -> crate::commands::Verdict + 
 pub struct Survey {
     /// The asker.
     pub origin: Origin,
+    /// The command that asks, to be counted when it is answered.
+    pub command: Option<CommandId>,
     ask: Ask,
     finish: Mutex<Option<Finish>>,
     missing: AtomicUsize,
@@ -34,8 +37,14 @@ impl std::fmt::Debug for Survey {
 impl Survey {
     /// A question to so many threads.
     #[must_use]
-    pub fn new(origin: Origin, threads: usize, ask: Ask, finish: Finish) -> Survey {
-        Survey { origin, ask, finish: Mutex::new(Some(finish)), missing: AtomicUsize::new(threads) }
+    pub fn new(
+        origin: Origin,
+        command: Option<CommandId>,
+        threads: usize,
+        ask: Ask,
+        finish: Finish,
+    ) -> Survey {
+        Survey { origin, command, ask, finish: Mutex::new(Some(finish)), missing: AtomicUsize::new(threads) }
     }
     /// Asks a thread; whether it was the last one.
     pub fn ask(&self, core: &mut Core) -> bool {

@@ -44,6 +44,8 @@ pub struct Part {
     pub reply: Reply,
     /// It was a transaction, and a watched key had changed: nothing was done.
     pub aborted: bool,
+    /// Its command is the same as the first part's, which counts it.
+    pub is_share: bool,
 }
 
 /// A unit.

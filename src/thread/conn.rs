@@ -148,6 +148,8 @@ pub enum Hold {
     Survey,
     /// CLIENT PAUSE, until this time (ms since 1970).
     Pause,
+    /// It lets a time pass before it is answered.
+    Wait,
 }
 
 /// Input that is not consumed yet.

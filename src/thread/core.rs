@@ -3,17 +3,24 @@
 //! It never touches the driver. What it wants of it, it leaves in lists ([`Intent`], [`Core::to_flush`]) which the loop
 //! works off once a turn; so a simulation can drive it with bytes and look at bytes.
 use super::conn::{Conn, Peer, Pool};
+use super::expire::Sweeper;
+use super::wait::Waiter;
 use crate::admit::Alerts;
 use crate::config::Config;
 use crate::coordinate::batch::Run;
 use crate::coordinate::survey::Survey;
+use crate::latency::{Monitor, Sample};
 use crate::net::Token;
 use crate::protocol::parse::Span;
 use crate::queues::{Mail, Strand};
+use crate::rates::{Rates, Reading};
 use crate::shared::{Paused, Shared, settings_of};
+use crate::slowlog::{Entry, Noticed, Slowlog};
 use crate::stats::Stats;
+use crate::table::table;
 use shards::effects::Effects;
 use shards::settings::Settings;
+use shards::spec::Flags;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -105,6 +112,16 @@ pub struct Core {
     pub stats: Stats,
     /// Lists of the parser.
     pub scratch: Scratch,
+    /// Commands of its connections that took long.
+    pub slowlog: Slowlog,
+    /// Events that took long.
+    pub monitor: Monitor,
+    /// Its figures of late.
+    pub rates: Rates,
+    /// Connections that let a time pass.
+    pub(crate) waiters: Vec<Waiter>,
+    /// When it looks for keys whose time has come.
+    pub(crate) sweeper: Sweeper,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
     /// What is unusual about the server.
@@ -125,6 +142,8 @@ impl Core {
         let config = shared.config();
         let mut strands: Vec<_> = (0..count).map(|_| None).collect();
         strands[id] = Some(strand);
+        let mut stats = Stats::default();
+        stats.follow(&config);
         Core {
             id,
             settings: Arc::new(settings_of(&config)),
@@ -147,8 +166,13 @@ impl Core {
             buffers: Vec::new(),
             output_bytes: 0,
             effects: Effects::default(),
-            stats: Stats::default(),
+            stats,
             scratch: Scratch::default(),
+            slowlog: Slowlog::default(),
+            monitor: Monitor::default(),
+            rates: Rates::default(),
+            waiters: Vec::new(),
+            sweeper: Sweeper::default(),
             active_expire: true,
             alerts: Alerts::default(),
             alerted: false,
@@ -173,6 +197,67 @@ impl Core {
             self.adopt_settings();
             self.shared.measure_memory(self.config.maxmemory_bytes, self.now_ms);
             self.adopt_alerts();
+            self.stats.follow(&self.config);
+            self.slowlog.trim(&self.config);
+        }
+    }
+
+    /// Tells a connection's thread what of its commands took long here.
+    #[inline]
+    pub(crate) fn tell_noticed(&mut self, thread: usize, token: Token) {
+        if !self.stats.noticed.is_empty() {
+            let noticed = std::mem::take(&mut self.stats.noticed);
+            self.mail(thread, Mail::Noticed(token, noticed));
+        }
+    }
+
+    /// Keeps what of a connection's commands took long, where that is long enough.
+    pub(crate) fn keep_noticed(&mut self, token: Token, noticed: Vec<Noticed>) {
+        let conn = self.conns().find(|conn| conn.token == token);
+        let (address, name) =
+            conn.map(|conn| (conn.peer.address.clone(), conn.session.name.clone())).unwrap_or_default();
+        let at_seconds = self.now_ms / 1000;
+        let slow_us = u64::try_from(self.config.slowlog_log_slower_than_us).unwrap_or(u64::MAX);
+        for command in noticed {
+            let latency_ms = command.duration_us / 1000;
+            let is_fast = table().entry(command.id).spec.flags.has(Flags::FAST);
+            self.note_latency(if is_fast { "fast-command" } else { "command" }, latency_ms);
+            if command.duration_us >= slow_us {
+                let id = self.shared.next_slowlog_id.fetch_add(1, Ordering::Relaxed);
+                let entry = Entry { id, at_seconds, command, address: address.clone(), name: name.clone() };
+                self.slowlog.add(entry, &self.config);
+            }
+        }
+    }
+
+    /// Its counters, now.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        Reading {
+            at_ms: self.now_ms,
+            commands: self.stats.calls(),
+            bytes_in: self.stats.bytes_in,
+            bytes_out: self.stats.bytes_out,
+            turns: self.stats.turns,
+        }
+    }
+
+    /// Reads its counters, for the rates; the first thread looks at the memory too, for its peak.
+    pub(crate) fn take_reading(&mut self) {
+        if self.rates.is_due(self.now_ms) {
+            self.rates.add(self.reading());
+            if self.id == 0 {
+                let bytes = crate::memory::usage().allocated;
+                self.shared.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// An event took so long: kept for LATENCY, if that is long enough.
+    pub fn note_latency(&mut self, kind: &'static str, latency_ms: u64) {
+        let threshold_ms = self.config.latency_monitor_threshold_ms;
+        if threshold_ms > 0 && latency_ms >= threshold_ms {
+            self.monitor.add(kind, Sample { at_seconds: self.now_ms / 1000, latency_ms });
         }
     }
 
@@ -281,6 +366,9 @@ impl Core {
     /// A connection is over: its socket is to be closed, its WATCH is undone.
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
+        if conn.hold == Some(super::conn::Hold::Wait) {
+            self.forget_waiter(conn.token);
+        }
         let place = &mut self.places[conn.token.index as usize];
         place.generation = (place.generation + 1) & 0x00ff_ffff;
         self.conn_count -= 1;

@@ -5,9 +5,11 @@
 //! is nothing to do → one enter of the kernel for all of it.
 pub mod conn;
 pub mod core;
+pub mod expire;
 mod turn;
+pub mod wait;
 
-use self::conn::Peer;
+use self::conn::{Hold, Peer};
 use self::core::{Core, INPUT_BYTES_PAUSE, Intent};
 use crate::net::{Completion, Driver, Token};
 use crate::queues::Mail;
@@ -145,6 +147,7 @@ impl Thread {
     fn sent(&mut self, token: Token, mut buffer: Vec<u8>, whole: bool) {
         let len = buffer.len();
         self.core.stats.bytes_out += len as u64;
+        self.core.stats.writes += 1;
         self.core.output_bytes = self.core.output_bytes.saturating_sub(len);
         buffer.clear();
         if self.core.buffers.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
@@ -169,7 +172,7 @@ impl Thread {
     fn ended(&mut self, token: Token, broken: bool) {
         let Some(mut conn) = self.core.check_out(token) else { return };
         conn.ended = true;
-        if broken {
+        if broken || conn.hold == Some(Hold::Wait) {
             conn.dead = true;
         } else {
             // Commands that wait for credit or for the end of a pause are carried out before it goes.
@@ -187,10 +190,14 @@ impl Thread {
         {
             strand.shard.free_some(FREED_MAX);
         }
+        let tick_ms = 1000 / i64::from(self.core.config.hz.clamp(1, 500));
+        self.core.sweep_slice(tick_ms);
+        self.core.end_waits();
         if now_ms < self.next_tick_ms {
             return;
         }
-        self.next_tick_ms = now_ms + 1000 / i64::from(self.core.config.hz.clamp(1, 500));
+        self.next_tick_ms = now_ms + tick_ms;
+        self.core.take_reading();
         self.core.close_idle();
         self.core.end_pause();
     }
@@ -277,10 +284,10 @@ impl Thread {
             return Some(Duration::ZERO);
         }
         let tick = Duration::from_millis((self.next_tick_ms - self.core.now_ms).clamp(1, 1000) as u64);
-        let own = &self.core.shared.published[self.core.id];
-        let expires = own.dbs.iter().any(|db| db.1.load(Ordering::Relaxed) > 0);
+        let sweep = self.core.sweep_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let times_out = self.core.conn_count > 0 && self.core.config.timeout_seconds > 0;
-        (expires || times_out || self.core.holds_paused).then_some(tick)
+        let wait = self.core.wait_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
+        (times_out || self.core.holds_paused).then_some(tick).into_iter().chain(sweep).chain(wait).min()
     }
 
     /// The last turns: what is in the buffers goes out, for a short while.

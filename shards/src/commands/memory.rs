@@ -8,7 +8,16 @@ use crate::spec::{Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Spec};
 /// Bytes of an entry's word in its table.
 const WORD_BYTES: usize = size_of::<u64>();
 
-/// MEMORY USAGE, for the server's MEMORY container.
+pub(super) const COMMANDS: &[Command] = &[MEMORY];
+
+/// The container, as far as it is the engine's: the server's own one takes its place and has both halves below it.
+const MEMORY: Command = Command {
+    spec: Spec { name: "memory", arity: -2, group: Group::Server, since: "4.0.0", ..Spec::DEFAULT },
+    run: |_, _| Err(Fault::arity("memory")),
+    subcommands: &[USAGE],
+};
+
+/// MEMORY USAGE: bytes of a key with its value.
 pub const USAGE: Command = Command {
     spec: Spec {
         name: "memory|usage",

@@ -55,6 +55,8 @@ pub const FAMILIES: &[&[Command]] = &[
     scan::COMMANDS,
     keyspace::COMMANDS,
     object::COMMANDS,
+    debug::COMMANDS,
+    memory::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second
