@@ -53,6 +53,13 @@ fn exec(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
         cx.core.unwatch(cx.conn);
         return Err(Fault::new("EXECABORT Transaction discarded because of previous errors."));
     }
+    // Commands of the server run while the transaction is planned: not if it is known already that it will be given up.
+    // (Whether it is, only the shards can tell for sure, once they are in hand.)
+    if cx.conn.session.watching.as_ref().is_some_and(|watching| watching.watch.is_dirty()) {
+        cx.core.unwatch(cx.conn);
+        cx.reply.null_array();
+        return Ok(Verdict::Done);
+    }
     let plan = Plan::new(multi.batch);
     Ok(Verdict::enter(move |core, conn| core.plan_exec(conn, plan)))
 }
