@@ -16,6 +16,7 @@ use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::{Merge, Span};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Shards, ascending, no two alike.
 pub type ShardSet = SmallVec<[usize; 8]>;
@@ -27,6 +28,8 @@ pub fn add_shard(set: &mut ShardSet, shard: usize) {
     }
 }
 
+/// A database with fewer keys is scanned on all shards at once.
+const KEYS_FEW: u64 = 100;
 /// Commands of one run, at most: so that one connection's do not hold up the others'.
 const RUN_COMMANDS_MAX: usize = 512;
 /// Bytes of one run, or little more.
@@ -171,7 +174,7 @@ impl Core {
 
     /// Enters a command whose keys may be on several shards, or that has none.
     pub(crate) fn enter_many(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
-        let shards = self.shards_of(entry, args);
+        let shards = self.shards_of(entry, conn.session.db, args);
         if let [only] = shards[..] {
             return self.enter_one(conn, only, entry, args, None);
         }
@@ -189,12 +192,20 @@ impl Core {
         }
     }
 
+    /// Keys in a database, over all shards.
+    fn keys_in(&self, db: u16) -> u64 {
+        let published = self.shared.published.iter();
+        published.map(|shard| shard.dbs[usize::from(db)].0.load(Ordering::Relaxed)).sum()
+    }
+
     /// The shards that a command is for; some one shard where it has no keys.
-    pub(crate) fn shards_of(&self, entry: &Entry, args: Args<'_>) -> ShardSet {
+    pub(crate) fn shards_of(&self, entry: &Entry, db: u16, args: Args<'_>) -> ShardSet {
         let count = self.shared.shard_count();
         let mut set = ShardSet::new();
         match entry.spec.span {
             Span::EveryShard(_) | Span::GatherAll | Span::AnyShard => set.extend(0..count),
+            // Few keys are all looked at together, so that they come at once, as from a small Redis.
+            Span::Cursor(_) if self.keys_in(db) < KEYS_FEW => set.extend(0..count),
             Span::Cursor(at) => {
                 let cursor = args
                     .get(usize::from(at))

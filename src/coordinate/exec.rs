@@ -45,7 +45,7 @@ impl Core {
             let entry = table().entry(command.id);
             let args = plan.queued.args(command);
             if let Handler::Engine(_) = entry.handler {
-                let shards = self.shards_of(entry, &args);
+                let shards = self.shards_of(entry, conn.session.db, &args);
                 plan.steps.push((plan.next - 1, conn.session.db, shards));
                 plan.pieces.push(Piece::Part(0));
                 continue;
