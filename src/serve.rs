@@ -13,6 +13,7 @@ use shards::keyspace::Hashed;
 use shards::reply::Reply;
 use shards::settings::Settings;
 use shards::shard::Shard;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What commands run with, whoever runs them.
@@ -25,6 +26,10 @@ struct Bench<'a> {
 
 /// Requests served in one go: between two looks at the sockets.
 const SERVED_MAX: usize = 1024;
+/// Runs whose commands' keys are fetched from memory together.
+const SERVED_TOGETHER: usize = 8;
+/// Commands whose keys are fetched together, at most: more would push one another out.
+const LOOKED_AT_MAX: usize = 48;
 
 impl Core {
     /// Runs one command of a connection on a shard in hand.
@@ -56,17 +61,34 @@ impl Core {
     /// Serves the queue of a shard in hand, until it is empty, or stops at a unit, or has been at it long enough.
     pub(crate) fn serve(&mut self, shard: usize) {
         let shared = Arc::clone(&self.shared);
-        let queue = &shared.queues[shard];
-        for _ in 0..SERVED_MAX {
+        let mut runs: SmallVec<[Box<Run>; SERVED_TOGETHER]> = SmallVec::new();
+        for _ in 0..SERVED_MAX / SERVED_TOGETHER {
             let Some(strand) = &mut self.strands[shard] else { return };
-            let Some(request) = strand.stalled.take().or_else(|| queue.pop()) else { return };
-            match request {
-                Request::Run(run) => self.serve_run(shard, run),
-                Request::Part(unit, index) if unit.is_entered() => self.serve_part(shard, &unit, index),
-                part @ Request::Part(..) => {
-                    strand.stalled = Some(part);
+            let mut part = strand.stalled.take();
+            while part.is_none() && runs.len() < SERVED_TOGETHER {
+                match shared.queues[shard].pop() {
+                    Some(Request::Run(run)) => {
+                        run.look_at();
+                        runs.push(run);
+                    }
+                    Some(unit) => part = Some(unit),
+                    None => break,
+                }
+            }
+            if runs.is_empty() && part.is_none() {
+                return;
+            }
+            look_ahead(&strand.shard, &runs);
+            runs.drain(..).for_each(|run| self.serve_run(shard, run));
+            match part {
+                Some(Request::Part(unit, index)) if unit.is_entered() => self.serve_part(shard, &unit, index),
+                Some(part) => {
+                    if let Some(strand) = &mut self.strands[shard] {
+                        strand.stalled = Some(part);
+                    }
                     return;
                 }
+                None => {}
             }
         }
     }
@@ -270,7 +292,6 @@ impl Bench<'_> {
                 }
             }
         }
-        look_ahead(shards, batch);
         for &command in &batch.commands {
             let start = reply.bytes.len();
             // As in dispatch: most commands need no list.
@@ -341,15 +362,12 @@ pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard) {
     effects.clear();
 }
 
-/// Has the processor fetch what the commands of a batch will want, all at once instead of one after another.
-fn look_ahead(shards: &[Box<Shard>], batch: &Batch) {
-    let [shard] = shards else { return };
-    if batch.commands.len() < 2 {
-        return;
-    }
+/// Has the processor fetch what the commands of several runs will want, all at once instead of one after another.
+fn look_ahead(shard: &Shard, runs: &[Box<Run>]) {
+    runs.iter().for_each(|run| run.batch.look_at());
     for look in 0..3 {
-        for &command in batch.commands.iter().take(32) {
-            if let Some((slot, hash)) = batch.place(command) {
+        for command in runs.iter().flat_map(|run| &run.batch.commands).take(LOOKED_AT_MAX) {
+            if let Some((slot, hash)) = command.place() {
                 shard.prefetch(command.db, Hashed { bytes: &[], hash, slot }, look);
             }
         }

@@ -3,6 +3,7 @@ use super::unit::Watching;
 use crate::net::Token;
 use crate::table::CommandId;
 use shards::keyspace::Hashed;
+use shards::memory::prefetch;
 use shards::reply::{Reply, Resp};
 use smallvec::SmallVec;
 
@@ -21,6 +22,15 @@ pub struct Queued {
     count: u32,
     /// Slot and hash of its first key, if it was worked out.
     hint: Option<(u16, u64)>,
+}
+
+impl Queued {
+    /// Slot and hash of its first key, if they were worked out.
+    #[inline]
+    #[must_use]
+    pub fn place(&self) -> Option<(u16, u64)> {
+        self.hint
+    }
 }
 
 /// Commands with their arguments.
@@ -83,11 +93,12 @@ impl Batch {
         let (slot, hash) = command.hint?;
         args.get(1).map(|bytes| Hashed { bytes, hash, slot })
     }
-    /// Slot and hash of the first key of a command, if they were worked out.
+    /// Has the processor fetch the arguments.
     #[inline]
-    #[must_use]
-    pub fn place(&self, command: Queued) -> Option<(u16, u64)> {
-        command.hint
+    pub fn look_at(&self) {
+        prefetch(self.bytes.as_ptr());
+        prefetch(self.args.as_ptr().cast());
+        prefetch(self.commands.as_ptr().cast());
     }
     /// Bytes that it holds.
     #[must_use]
@@ -153,6 +164,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// Has the processor fetch it: it was another core's.
+    #[inline]
+    pub fn look_at(&self) {
+        let start: *const u8 = std::ptr::from_ref(self).cast();
+        (0..size_of::<Run>()).step_by(64).for_each(|at| prefetch(start.wrapping_add(at)));
+    }
     /// An empty run.
     #[must_use]
     pub fn new(origin: Origin) -> Run {
