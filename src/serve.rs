@@ -295,13 +295,12 @@ impl Bench<'_> {
         for &command in &batch.commands {
             let start = reply.bytes.len();
             // As in dispatch: most commands need no list.
-            match *batch.spans(command) {
-                [one, two] => self.run_one(shards, batch, command, &[batch.arg(one), batch.arg(two)], reply),
-                [one, two, three] => {
-                    let args = [batch.arg(one), batch.arg(two), batch.arg(three)];
-                    self.run_one(shards, batch, command, &args, reply);
-                }
-                _ => self.run_one(shards, batch, command, &batch.args(command), reply),
+            if let Some(args) = batch.exact_args::<2>(command) {
+                self.run_one(shards, batch, command, &args, reply);
+            } else if let Some(args) = batch.exact_args::<3>(command) {
+                self.run_one(shards, batch, command, &args, reply);
+            } else {
+                self.run_one(shards, batch, command, &batch.args(command), reply);
             }
             shards[0].counts.commands += 1;
             self.finish(shards);

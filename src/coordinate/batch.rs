@@ -17,7 +17,7 @@ pub struct Queued {
     pub id: CommandId,
     /// The selected database.
     pub db: u16,
-    /// Where its arguments begin in the list of all.
+    /// Where its arguments begin.
     first: u32,
     count: u32,
     /// Slot and hash of its first key, if it was worked out.
@@ -34,12 +34,14 @@ impl Queued {
 }
 
 /// Commands with their arguments.
+///
+/// Made to cross cores in few cache lines: the arguments stand in one buffer, each behind its length (four bytes,
+/// little-endian), and what is known of the commands stands in the batch itself as long as they are few.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
-    args: Vec<(u32, u32)>,
     /// The commands.
-    pub commands: Vec<Queued>,
+    pub commands: SmallVec<[Queued; 3]>,
     /// The protocol version of the replies.
     pub resp: Resp,
     /// CLIENT NO-TOUCH.
@@ -55,36 +57,29 @@ impl Batch {
         args: impl IntoIterator<Item = &'a [u8]>,
         hint: Option<Hashed<'_>>,
     ) {
-        let first = self.args.len();
+        let first = self.bytes.len() as u32;
+        let mut count = 0;
         for arg in args {
-            self.args.push((self.bytes.len() as u32, arg.len() as u32));
+            self.bytes.extend_from_slice(&(arg.len() as u32).to_le_bytes());
             self.bytes.extend_from_slice(arg);
+            count += 1;
         }
-        let count = (self.args.len() - first) as u32;
         let hint = hint.map(|key| (key.slot, key.hash));
-        self.commands.push(Queued { id, db, first: first as u32, count, hint });
+        self.commands.push(Queued { id, db, first, count, hint });
     }
     /// The arguments of one of the commands.
     #[inline]
     #[must_use]
     pub fn args(&self, command: Queued) -> ArgVec<'_> {
-        let mut args = ArgVec::new();
-        for &span in self.spans(command) {
-            args.push(self.arg(span));
-        }
-        args
+        let mut rest = &self.bytes[command.first as usize..];
+        (0..command.count).map(|_| take_arg(&mut rest)).collect()
     }
-    /// Where the arguments of one of the commands are; [`Batch::arg`] gives each.
+    /// The arguments of one of the commands, where they are exactly so many.
     #[inline]
     #[must_use]
-    pub fn spans(&self, command: Queued) -> &[(u32, u32)] {
-        &self.args[command.first as usize..][..command.count as usize]
-    }
-    /// An argument.
-    #[inline]
-    #[must_use]
-    pub fn arg(&self, (at, len): (u32, u32)) -> &[u8] {
-        &self.bytes[at as usize..][..len as usize]
+    pub fn exact_args<const N: usize>(&self, command: Queued) -> Option<[&[u8]; N]> {
+        let mut rest = &self.bytes[command.first as usize..];
+        (command.count as usize == N).then(|| std::array::from_fn(|_| take_arg(&mut rest)))
     }
     /// The hashed first key of a command whose arguments are `args`, if its place is 1.
     #[inline]
@@ -97,8 +92,7 @@ impl Batch {
     #[inline]
     pub fn look_at(&self) {
         prefetch(self.bytes.as_ptr());
-        prefetch(self.args.as_ptr().cast());
-        prefetch(self.commands.as_ptr().cast());
+        prefetch(self.bytes.as_ptr().wrapping_add(64));
     }
     /// Bytes that it holds.
     #[must_use]
@@ -113,12 +107,21 @@ impl Batch {
     /// Forgets the commands and keeps the room, unless that is large.
     pub fn clear(&mut self) {
         self.bytes.clear();
-        self.args.clear();
         self.commands.clear();
         self.bytes.shrink_to(64 * 1024);
-        self.args.shrink_to(4096);
-        self.commands.shrink_to(1024);
+        if self.commands.capacity() > 1024 {
+            self.commands = SmallVec::new();
+        }
     }
+}
+
+/// Takes the first argument off a buffer of them.
+#[inline]
+fn take_arg<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let (len, tail) = rest.split_first_chunk().expect("an argument stands behind its length");
+    let (arg, tail) = tail.split_at(u32::from_le_bytes(*len) as usize);
+    *rest = tail;
+    arg
 }
 
 /// Whom a reply is for.
@@ -169,6 +172,11 @@ impl Run {
     pub fn look_at(&self) {
         let start: *const u8 = std::ptr::from_ref(self).cast();
         (0..size_of::<Run>()).step_by(64).for_each(|at| prefetch(start.wrapping_add(at)));
+    }
+    /// Has the processor fetch the reply.
+    #[inline]
+    pub fn look_at_reply(&self) {
+        prefetch(self.reply.bytes.as_ptr());
     }
     /// An empty run.
     #[must_use]

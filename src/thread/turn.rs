@@ -3,6 +3,9 @@ use super::core::Core;
 use crate::queues::Mail;
 use std::sync::Arc;
 
+/// Mail that is fetched from memory together.
+const READ_TOGETHER: usize = 8;
+
 impl Core {
     /// Serves the own shard's queue, and what was left of others'.
     pub fn serve_own(&mut self) {
@@ -14,13 +17,32 @@ impl Core {
     pub fn read_mail(&mut self) -> Option<Mail> {
         let shared = Arc::clone(&self.shared);
         let mailbox = &shared.mailboxes[self.id];
-        while let Some(mail) = self.own_mail.pop_front().or_else(|| mailbox.receive()) {
-            if matches!(mail, Mail::Client(..) | Mail::Stop) {
-                return Some(mail);
+        loop {
+            // Several at once: the processor fetches the later ones while the first are read.
+            while self.own_mail.len() < READ_TOGETHER
+                && let Some(mail) = mailbox.receive()
+            {
+                if let Mail::Ran(run) = &mail {
+                    run.look_at();
+                }
+                self.own_mail.push_back(mail);
             }
-            self.mail_came(mail);
+            for mail in &self.own_mail {
+                if let Mail::Ran(run) = mail {
+                    run.look_at_reply();
+                }
+            }
+            for _ in 0..self.own_mail.len() {
+                match self.own_mail.pop_front() {
+                    Some(mail @ (Mail::Client(..) | Mail::Stop)) => return Some(mail),
+                    Some(mail) => self.mail_came(mail),
+                    None => {}
+                }
+            }
+            if self.own_mail.is_empty() && mailbox.is_empty() {
+                return None;
+            }
         }
-        None
     }
 
     /// A thread that got mail from this one and sleeps: it is to be woken. Each is named once a turn.
