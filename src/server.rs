@@ -18,6 +18,10 @@ use std::sync::atomic::Ordering;
 /// Descriptors that are not clients': sockets that listen, rings, files.
 pub const RESERVED_DESCRIPTORS: usize = 96;
 
+/// How often, and after what rest, a port that is taken is tried again at the start.
+const PREDECESSOR_LOOKS: u32 = 20;
+const PREDECESSOR_REST: std::time::Duration = std::time::Duration::from_millis(25);
+
 /// A server whose threads run.
 #[derive(Debug)]
 pub struct Running {
@@ -117,7 +121,15 @@ fn listening_sockets(config: &Config) -> Result<Vec<(OwnedFd, bool)>, String> {
     let options = listen::Options { backlog: config.tcp_backlog as i32, shared_port: false };
     let mut sockets = Vec::new();
     if config.port != 0 {
-        let bound = listen::tcp(&config.bind.0, config.port, options);
+        let mut bound = listen::tcp(&config.bind.0, config.port, options);
+        // The sockets of a killed predecessor's rings outlive it by some hundredths of a second.
+        for _ in 0..PREDECESSOR_LOOKS {
+            if !bound.as_ref().is_err_and(|refused| refused.error.kind() == std::io::ErrorKind::AddrInUse) {
+                break;
+            }
+            std::thread::sleep(PREDECESSOR_REST);
+            bound = listen::tcp(&config.bind.0, config.port, options);
+        }
         let bound = bound.map_err(|error| {
             format!("Could not create server TCP listening socket {error}\nFailed listening on port {} (TCP), aborting.", config.port)
         })?;
