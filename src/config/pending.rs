@@ -69,7 +69,6 @@ const PENDING: &[&str] = &[
     "repl-disable-tcp-nodelay",
     "repl-diskless-sync-delay",
     "repl-diskless-sync-max-replicas",
-    "repl-diskless-load",
     "cluster-enabled",
     "hide-user-data-from-log",
     "daemonize",
