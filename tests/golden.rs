@@ -5,6 +5,7 @@
 
 mod support;
 
+use braid::net::{Driver, IoKind};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use support::runner::{self, Failure, Mode, Report};
@@ -66,6 +67,9 @@ fn braid_with_three_shards_over_epoll() {
 }
 
 fn confirm_braid(shards: &str, io: &str) {
+    if io == "uring" && Driver::new(IoKind::Uring).is_err() {
+        return skip("io_uring");
+    }
     if BRAID_SERVES {
         let binary = Path::new(env!("CARGO_BIN_EXE_braid"));
         confirm(
