@@ -435,7 +435,7 @@ fn shown(arg: &[u8], room: usize) -> &[u8] {
 }
 
 /// Redis's words, with the first of the arguments.
-pub(crate) fn unknown_command(args: Args<'_>) -> Fault {
+pub fn unknown_command(args: Args<'_>) -> Fault {
     let mut text = b"ERR unknown command '".to_vec();
     text.extend_from_slice(shown(args[0], 128));
     text.extend_from_slice(b"', with args beginning with: ");
