@@ -12,6 +12,7 @@ use support::engine::EngineTarget;
 use support::runner::{self, Mode, Report};
 use support::script::{Action, Script};
 use support::server::{self, Server};
+use support::simulated::SimulatedTarget;
 use support::tcp::TcpTarget;
 use support::{Kind, Target};
 
@@ -21,6 +22,8 @@ const BRAID_SERVES: bool = true;
 const BRAID_HAS: &[&str] = &[];
 /// So many expectations are for the bare engine too, at the least: fewer mean that the runner passes them by.
 const ENGINE_REQUESTS_MIN: usize = 1_700;
+/// Interleavings of each script that the simulation runs.
+const SIMULATED_SEEDS: u64 = 8;
 
 #[test]
 fn every_script_says_something() {
@@ -96,6 +99,23 @@ fn confirm_engine(shard_count: usize) {
             "no more than {} expectations were for {title}",
             report.requests
         );
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a runner says how much it has seen")]
+fn braid_in_a_simulation() {
+    for seed in 1..=SIMULATED_SEEDS {
+        let title = format!("a simulation with seed {seed}");
+        let mut target = SimulatedTarget::new(seed);
+        let report = run_all(&mut target, BRAID_HAS);
+        println!("{title}: {} expectations, {} turns", report.requests, target.turns);
+        if let Err(story) = runner::tell(Kind::Simulated, &title, &report.failures) {
+            panic!("\n{story}");
+        }
+        let is_everything = std::env::var_os("GOLDEN").is_none();
+        let enough = if is_everything { ENGINE_REQUESTS_MIN } else { 1 };
+        assert!(report.requests >= enough, "no more than {} expectations were for {title}", report.requests);
     }
 }
 

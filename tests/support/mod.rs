@@ -2,7 +2,7 @@
 //!
 //! A script is run against anything that is a [`Target`]. `tcp.rs` is the one for servers (Redis, Valkey, Braid);
 //! `engine.rs` beside it is the bare engine's: a request is executed on the spot, sleeping moves the clock that the engine
-//! is given, and raw bytes never reach it.
+//! is given, and raw bytes never reach it. `simulated.rs` is Braid without its sockets, its threads in turns from a seed.
 
 pub(crate) mod engine;
 mod harness;
@@ -13,6 +13,7 @@ pub(crate) mod resp;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod server;
+pub(crate) mod simulated;
 pub(crate) mod tcp;
 
 use resp::Reply;
@@ -29,6 +30,8 @@ pub(crate) enum Kind {
     Braid,
     /// Braid's engine without connections or a server around it.
     Engine,
+    /// Braid's threads and shards in turns, without sockets.
+    Simulated,
 }
 
 /// What came back within the time that was granted.
