@@ -39,6 +39,10 @@ fn serve(config: config::Config) -> Result<(), String> {
         config::version::REDIS_VERSION,
         std::process::id()
     ));
+    let in_vain = config::pending::asked_in_vain(&config);
+    if !in_vain.is_empty() {
+        log::warning(format_args!("Not done by this version yet, and ignored: {}", in_vain.join(", ")));
+    }
     let pidfile = write_pidfile(&config.pidfile);
     let signals = signals::Signals::block()?;
     let port = config.port;

@@ -6,7 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::checks::os_text;
-use super::parameter::Parameter;
+use super::manual::gist;
+use super::parameter::{Flags, Parameter};
 use super::table::{Config, TABLE};
 use super::version::BRAID_VERSION;
 use super::{paths, words};
@@ -175,16 +176,26 @@ impl Loader {
         let Some((name, values)) = words.split_first() else { return Ok(()) };
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         match Parameter::find(name) {
-            Some(parameter) => self.parameter(parameter, &values).map_err(error),
+            Some(parameter) => self.parameter(parameter, &values).map_err(|reason| {
+                let hint = format!("{} takes <{}>: {}", parameter.name, parameter.form(), gist(parameter));
+                ConfigError { hint: Some(hint), ..error(reason) }
+            }),
             None => self.directive(name, &values, place),
         }
     }
 
     fn parameter(&mut self, parameter: &'static Parameter, values: &[&str]) -> Result<(), String> {
+        // As Redis: `--save "900 1"` is one argument of two words.
+        let quoted: Vec<&str> = match values {
+            [value] if parameter.has(Flags::MULTI) && !value.is_empty() => {
+                value.split_ascii_whitespace().collect()
+            }
+            _ => values.to_vec(),
+        };
         if self.seen.insert(parameter.name) {
-            parameter.set(&mut self.config, values)
+            parameter.set(&mut self.config, &quoted)
         } else {
-            parameter.set_again(&mut self.config, values)
+            parameter.set_again(&mut self.config, &quoted)
         }
     }
 
@@ -225,7 +236,10 @@ fn unknown_directive(name: &str, place: &Place<'_>) -> ConfigError {
     error.hint = match name.split_once('=') {
         Some((name, value)) if is_known(name) => Some(format!("Write '{name} {value}', without the '='.")),
         _ if is_known(name) => None,
-        _ => nearest(name).map(|name| format!("Did you mean '{name}'?")),
+        _ => Some(nearest(name).map_or_else(
+            || "'braid --help-all' shows every directive.".to_owned(),
+            |name| format!("Did you mean '{name}'?"),
+        )),
     };
     error
 }

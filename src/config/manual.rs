@@ -2,6 +2,7 @@
 
 use super::file::{DIRECTIVES, Directive};
 use super::parameter::{Flags, Group, Parameter};
+use super::pending::is_pending;
 use super::table::{Config, TABLE};
 
 /// The directives of each chapter with their defaults, as a Markdown table; tuning.md holds it between two marks.
@@ -67,17 +68,26 @@ fn markdown_row(parameter: &Parameter, defaults: &Config) -> String {
     };
     let takes = parameter.form().replace('|', "\\|");
     let doc = parameter.doc.replace('|', "\\|").replace('*', "\\*").replace('<', "\\<");
-    let inert = if parameter.has(Flags::INERT) { " *No effect in Braid.*" } else { "" };
-    format!("| `{}` | {default} | {takes} | {doc}{inert} |\n", parameter.name)
+    let note = match () {
+        () if parameter.has(Flags::INERT) => " *No effect in Braid.*",
+        () if is_pending(parameter) => " *Not yet.*",
+        () => "",
+    };
+    format!("| `{}` | {default} | {takes} | {doc}{note} |\n", parameter.name)
+}
+
+/// What the parameter is for, in half a sentence.
+pub(super) fn gist(parameter: &Parameter) -> &'static str {
+    let end = parameter.doc.find([';', ':']).into_iter().chain(parameter.doc.find(". ")).min();
+    parameter.doc[..end.unwrap_or(parameter.doc.len())].trim_end_matches('.')
 }
 
 fn short_entry(parameter: &Parameter, defaults: &Config) -> String {
-    let first = parameter.doc.find([';', ':']).into_iter().chain(parameter.doc.find(". ")).min();
-    let first = parameter.doc[..first.unwrap_or(parameter.doc.len())].trim_end_matches('.');
     let default = parameter.get(defaults);
     let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+    let not_yet = if is_pending(parameter) { "(not yet) " } else { "" };
     let (usage, names) = usage(parameter);
-    format!("  {NAME}{usage}{PLAIN}{default}\n{}{names}", wrapped(first))
+    format!("  {NAME}{usage}{PLAIN}{default}\n{}{names}", wrapped(&format!("{not_yet}{}", gist(parameter))))
 }
 
 fn full_entry(parameter: &Parameter, defaults: &Config) -> String {
@@ -90,6 +100,7 @@ fn full_entry(parameter: &Parameter, defaults: &Config) -> String {
     ] {
         notes.extend(parameter.has(flag).then(|| note.to_owned()));
     }
+    notes.extend(is_pending(parameter).then(|| "not yet".to_owned()));
     let (usage, names) = usage(parameter);
     format!(
         "  {NAME}{usage}{PLAIN}\n{}{}{names}",

@@ -9,6 +9,7 @@ pub mod file;
 pub mod lists;
 pub mod manual;
 pub mod parameter;
+pub mod pending;
 pub mod rewrite;
 pub mod runtime;
 pub mod table;

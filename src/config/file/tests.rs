@@ -77,8 +77,10 @@ fn errors_name_the_place_and_the_reason() {
     let text = read("port 1\n\nhz 10 # comment\n").unwrap_err().to_string();
     assert!(text.starts_with("\n*** FATAL CONFIG FILE ERROR (Braid "), "{text}");
     assert!(text.ends_with(
-        "Reading the configuration of standard input, at line 3\n>>> 'hz 10 # comment'\nwrong number of arguments"
+        "Reading the configuration of standard input, at line 3\n>>> 'hz 10 # comment'\nwrong number of arguments\n\
+         hz takes <0.. per second>: How often a shard's background work (expiry, eviction, timeouts) gets its slice"
     ));
+    assert_eq!(read("save \"900 1\"\nsave '300 10 60 5'"), read("save 900 1\nsave 300 10 60 5"));
     assert_eq!(reason("hz 1'"), "Unbalanced quotes in configuration line");
     assert_eq!(reason("maxmemory xx"), "argument must be a memory value");
     assert_eq!(reason("bogus 1"), "Bad directive or wrong number of arguments");
@@ -100,7 +102,10 @@ fn typing_errors_get_a_hint() {
     assert_eq!(hint("maxmemmory 1"), Some("Did you mean 'maxmemory'?".to_owned()));
     assert_eq!(hint("replica-off a 1"), Some("Did you mean 'replicaof'?".to_owned()));
     assert_eq!(hint("port=7"), Some("Write 'port 7', without the '='.".to_owned()));
-    assert_eq!(hint("xyzzy-plugh-frobnicate 1"), None);
+    assert_eq!(
+        hint("xyzzy-plugh-frobnicate 1"),
+        Some("'braid --help-all' shows every directive.".to_owned())
+    );
 }
 
 #[test]
