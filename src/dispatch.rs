@@ -13,7 +13,7 @@ use crate::table::{CommandId, Entry, Handler, Route, table};
 use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
 use crate::thread::core::{Core, Parsed, Scratch};
 use shards::commands::Args;
-use shards::fault::Fault;
+use shards::fault::{Fault, until_zero};
 use shards::keyspace::Hashed;
 use shards::slot::shard_of_slot;
 use std::sync::Arc;
@@ -428,14 +428,14 @@ fn is_immediate(entry: &Entry) -> bool {
     matches!(entry.spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
 }
 
-/// What Redis shows of an argument in a fault: up to a zero byte.
+/// What Redis shows of an argument in a fault that has room for so many bytes of it.
 fn shown(arg: &[u8], room: usize) -> &[u8] {
-    let text = arg.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = until_zero(arg);
     &text[..text.len().min(room)]
 }
 
 /// Redis's words, with the first of the arguments.
-pub(crate) fn unknown_command(args: Args<'_>) -> Fault {
+pub fn unknown_command(args: Args<'_>) -> Fault {
     let mut text = b"ERR unknown command '".to_vec();
     text.extend_from_slice(shown(args[0], 128));
     text.extend_from_slice(b"', with args beginning with: ");
@@ -454,8 +454,6 @@ pub(crate) fn unknown_command(args: Args<'_>) -> Fault {
 }
 
 pub(crate) fn unknown_subcommand(entry: &Entry, args: Args<'_>) -> Fault {
-    let mut text = b"ERR unknown subcommand '".to_vec();
-    text.extend_from_slice(shown(args[1], 128));
-    text.extend_from_slice(format!("'. Try {} HELP.", entry.spec.name.to_ascii_uppercase()).as_bytes());
-    Fault::text(text)
+    let after = format!("'. Try {} HELP.", entry.spec.name.to_ascii_uppercase());
+    Fault::quoting("ERR unknown subcommand '", shown(args[1], 128), &after)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 static ALLOCATOR: memory::Jemalloc = memory::Jemalloc;
 
 fn main() -> ExitCode {
+    abort_on_panic();
     let config = match cli::configure(std::env::args_os(), &mut std::io::stdin()) {
         Ok(config) => config,
         Err(stop) => return stop.report(),
@@ -17,6 +18,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Half an effect is never served, however the server was built: profiles of tests unwind.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
 }
 
 fn serve(config: config::Config) -> Result<(), String> {

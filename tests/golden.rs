@@ -5,11 +5,14 @@
 
 mod support;
 
+use braid::net::{Driver, IoKind};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use support::runner::{self, Failure, Mode, Report};
+use support::engine::EngineTarget;
+use support::runner::{self, Mode, Report};
 use support::script::{Action, Script};
 use support::server::{self, Server};
+use support::simulated::SimulatedTarget;
 use support::tcp::TcpTarget;
 use support::{Kind, Target};
 
@@ -17,6 +20,10 @@ use support::{Kind, Target};
 const BRAID_SERVES: bool = true;
 /// What Braid has of that which scripts say they `!needs`: `list`, `blocking`, `tracking`, `migrate`, …
 const BRAID_HAS: &[&str] = &[];
+/// So many expectations are for the bare engine too, at the least: fewer mean that the runner passes them by.
+const ENGINE_REQUESTS_MIN: usize = 1_700;
+/// Interleavings of each script that the simulation runs.
+const SIMULATED_SEEDS: u64 = 8;
 
 #[test]
 fn every_script_says_something() {
@@ -65,7 +72,57 @@ fn braid_with_three_shards_over_epoll() {
     confirm_braid("3", "epoll");
 }
 
+#[test]
+fn the_engine_alone_on_one_shard() {
+    confirm_engine(1);
+}
+
+#[test]
+fn the_engine_alone_on_three_shards() {
+    confirm_engine(3);
+}
+
+/// The commands themselves, without threads, sockets or clocks; whoever listens to their effects.
+#[expect(clippy::print_stdout, reason = "a runner that leaves out says how much it has seen")]
+fn confirm_engine(shard_count: usize) {
+    for is_listened_to in [false, true] {
+        let title = format!("the engine on {shard_count} shards, listened to: {is_listened_to}");
+        let mut target = EngineTarget::new(shard_count, is_listened_to);
+        let report = run_all(&mut target, BRAID_HAS);
+        println!("{title}: {} expectations, left out {:?}", report.requests, report.left_out);
+        if let Err(story) = runner::tell(Kind::Engine, &title, &report.failures) {
+            panic!("\n{story}");
+        }
+        let is_everything = std::env::var_os("GOLDEN").is_none();
+        assert!(
+            report.requests >= if is_everything { ENGINE_REQUESTS_MIN } else { 1 },
+            "no more than {} expectations were for {title}",
+            report.requests
+        );
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a runner says how much it has seen")]
+fn braid_in_a_simulation() {
+    for seed in 1..=SIMULATED_SEEDS {
+        let title = format!("a simulation with seed {seed}");
+        let mut target = SimulatedTarget::new(seed);
+        let report = run_all(&mut target, BRAID_HAS);
+        println!("{title}: {} expectations, {} turns", report.requests, target.turns);
+        if let Err(story) = runner::tell(Kind::Simulated, &title, &report.failures) {
+            panic!("\n{story}");
+        }
+        let is_everything = std::env::var_os("GOLDEN").is_none();
+        let enough = if is_everything { ENGINE_REQUESTS_MIN } else { 1 };
+        assert!(report.requests >= enough, "no more than {} expectations were for {title}", report.requests);
+    }
+}
+
 fn confirm_braid(shards: &str, io: &str) {
+    if io == "uring" && Driver::new(IoKind::Uring).is_err() {
+        return skip("io_uring");
+    }
     if BRAID_SERVES {
         let binary = Path::new(env!("CARGO_BIN_EXE_braid"));
         confirm(
@@ -82,26 +139,27 @@ fn confirm(kind: Kind, binary: &Path, flags: &[&str], has: &[&str]) {
     let title = format!("{} {}", binary.file_name().unwrap_or_default().display(), flags.join(" "));
     let server = Server::start(binary, &title, flags);
     let mut target = TcpTarget::new(kind, server.address);
-    let (failures, requests) = run_all(&mut target, has);
-    if let Err(story) = runner::tell(kind, &title, &failures) {
+    let report = run_all(&mut target, has);
+    if let Err(story) = runner::tell(kind, &title, &report.failures) {
         panic!("\n{story}\nThe last it logged:\n{}\n", server.log());
     }
-    assert!(requests > 0, "no script had a request for {title}");
+    assert!(report.requests > 0, "no script had a request for {title}");
 }
 
-fn run_all(target: &mut dyn Target, has: &[&str]) -> (Vec<Failure>, usize) {
-    let mut failures = Vec::new();
-    let mut requests = 0;
+/// Runs the whole corpus; the reports of its scripts as one.
+fn run_all(target: &mut dyn Target, has: &[&str]) -> Report {
+    let mut all = Report::default();
     for path in paths() {
         let script = Script::load(&path).unwrap_or_else(|why| panic!("{why}"));
         let report = runner::run(&script, target, has, Mode::Check);
-        failures.extend(report.failures);
-        requests += report.requests;
+        all.failures.extend(report.failures);
+        all.requests += report.requests;
+        all.left_out.extend(report.left_out);
         if report.is_target_broken {
             break;
         }
     }
-    (failures, requests)
+    all
 }
 
 /// Lets Redis and then Valkey write what is theirs to write, if that was asked for.

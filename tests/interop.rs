@@ -1,4 +1,4 @@
-//! Clients that others wrote: redis-py, ioredis, node-redis, redis-cli and redis-benchmark must find nothing strange.
+//! Clients that others wrote: redis-rs, redis-py, ioredis, node-redis, redis-cli and redis-benchmark must find nothing strange.
 //!
 //! `scripts/install-test-tools` gets them. What is not there is skipped, and says so.
 
@@ -8,6 +8,8 @@ mod braid;
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "other tests look closer at replies")]
 mod client;
+#[path = "interop/redis_rs.rs"]
+mod redis_rs;
 #[path = "support/resp.rs"]
 mod resp;
 
@@ -20,6 +22,16 @@ use std::time::Duration;
 
 const PYTHON: &str = "tests/.venv/bin/python3";
 const NODE_MODULES: &str = "tests/.tools/node_modules";
+
+#[test]
+fn redis_rs_is_content() {
+    for shards in ["1", "3"] {
+        let server = Braid::start(&["--shards", shards]);
+        for protocol in [redis::ProtocolVersion::RESP2, redis::ProtocolVersion::RESP3] {
+            redis_rs::converse(server.address, protocol);
+        }
+    }
+}
 
 #[test]
 fn redis_py_is_content() {

@@ -19,11 +19,22 @@ impl Fault {
     pub fn text(text: impl Into<Vec<u8>>) -> Fault {
         Fault(Cow::Owned(text.into()))
     }
+    /// A fault that repeats a word of the client's between two texts.
+    #[must_use]
+    pub fn quoting(before: &str, word: &[u8], after: &str) -> Fault {
+        Fault::text([before.as_bytes(), until_zero(word), after.as_bytes()].concat())
+    }
     /// The arity is wrong.
     #[must_use]
     pub fn arity(name: &str) -> Fault {
         Fault::text(format!("ERR wrong number of arguments for '{name}' command"))
     }
+}
+
+/// What Redis repeats of a client's word in a fault: it formats C strings, which end at a zero byte.
+#[must_use]
+pub fn until_zero(word: &[u8]) -> &[u8] {
+    word.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// The key holds another type.

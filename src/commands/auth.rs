@@ -143,8 +143,7 @@ impl<'a> Greeting<'a> {
                     behind
                 }
                 _ => {
-                    let text = [b"ERR Syntax error in HELLO option '".as_slice(), word, b"'"].concat();
-                    return Err(Fault::text(text));
+                    return Err(Fault::quoting("ERR Syntax error in HELLO option '", word, "'"));
                 }
             };
         }

@@ -50,8 +50,8 @@ fn debug(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
 
 fn unknown(word: &[u8]) -> Fault {
     let word = &word[..word.len().min(128)];
-    let before = &b"ERR unknown subcommand or wrong number of arguments for '"[..];
-    Fault::text([before, word, b"'. Try DEBUG HELP."].concat())
+    let before = "ERR unknown subcommand or wrong number of arguments for '";
+    Fault::quoting(before, word, "'. Try DEBUG HELP.")
 }
 
 fn set_active_expire(on: bool) -> Verdict {

@@ -108,8 +108,8 @@ fn graph(_: &mut Server<'_>, args: Args<'_>) -> Outcome {
             cx.reply.verbatim("txt", draw(kind, series, now_seconds).as_bytes());
         }
         None => {
-            let text = [b"ERR No samples available for event '", &asked[..], b"'"].concat();
-            cx.reply.error(&text);
+            let fault = Fault::quoting("ERR No samples available for event '", &asked, "'");
+            cx.reply.error(&fault.0);
         }
     }))
 }

@@ -7,6 +7,7 @@ use super::lists::ReplicaOf;
 use super::parameter::{Flags, Parameter};
 use super::paths;
 use super::table::{Config, TABLE};
+use shards::fault::until_zero;
 
 /// What CONFIG SET must know of who asks and when.
 #[derive(Clone, Copy, Debug)]
@@ -107,10 +108,10 @@ impl Config {
     fn admit<'a>(&self, pairs: &[(&[u8], &'a [u8])], caller: Caller) -> Result<Vec<Admitted<'a>>, SetError> {
         let mut admitted: Vec<Admitted<'a>> = Vec::with_capacity(pairs.len());
         for (typed, value) in pairs {
-            let typed = lossy(typed);
-            let failed = |reason: &str| Err(SetError::failed(&typed, reason.to_owned()));
-            let Some((name, parameter)) = find_with_name(&typed) else {
-                return Err(SetError::Unknown { name: typed });
+            let name = lossy(typed);
+            let failed = |reason: &str| Err(SetError::failed(&name, reason.to_owned()));
+            let Some((name, parameter)) = find_with_name(&name) else {
+                return Err(SetError::Unknown { name: lossy(until_zero(typed)) });
             };
             if parameter.has(Flags::IMMUTABLE) {
                 return failed("can't set immutable config");

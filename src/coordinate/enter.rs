@@ -11,7 +11,9 @@ use crate::table::{CommandId, Entry};
 use crate::thread::conn::{Assembly, Conn};
 use crate::thread::core::Core;
 use shards::commands::Args;
+use shards::commands::scan::parse_cursor;
 use shards::keyspace::Hashed;
+use shards::keyspace::table::slot_of_cursor;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::{Merge, Span};
 use smallvec::SmallVec;
@@ -207,14 +209,9 @@ impl Core {
             // Few keys are all looked at together, so that they come at once, as from a small Redis.
             Span::Cursor(_) if self.keys_in(db) < KEYS_FEW => set.extend(0..count),
             Span::Cursor(at) => {
-                let cursor = args
-                    .get(usize::from(at))
-                    .and_then(|cursor| std::str::from_utf8(cursor).ok()?.parse::<u64>().ok());
-                let slot = cursor.and_then(|cursor| u16::try_from(cursor >> 32).ok());
-                set.push(
-                    slot.filter(|slot| *slot < shards::slot::SLOT_COUNT)
-                        .map_or(0, |slot| shard_of_slot(slot, count)),
-                );
+                let cursor = args.get(usize::from(at)).and_then(|text| parse_cursor(text));
+                let slot = cursor.and_then(slot_of_cursor);
+                set.push(slot.map_or(0, |slot| shard_of_slot(slot, count)));
             }
             Span::Gather | Span::FanOut(_) => {
                 for (at, _) in route::keys_of(entry.spec, args) {

@@ -35,7 +35,7 @@ pub struct Sweeper {
 
 impl Core {
     /// Sweeps for a slice, if it is time to.
-    pub(crate) fn sweep_slice(&mut self, tick_ms: i64) {
+    pub fn sweep_slice(&mut self, tick_ms: i64) {
         if !self.may_sweep() {
             return;
         }

@@ -25,7 +25,7 @@ impl Core {
     }
 
     /// Answers those whose time has come.
-    pub(crate) fn end_waits(&mut self) {
+    pub fn end_waits(&mut self) {
         while let Some(at) = self.waiters.iter().position(|waiter| waiter.until_ms <= self.now_ms) {
             let waiter = self.waiters.swap_remove(at);
             if let Some(mut conn) = self.check_out(waiter.token) {

@@ -1,9 +1,10 @@
 //! What the golden tests run on: targets, and the script language that speaks to them.
 //!
 //! A script is run against anything that is a [`Target`]. `tcp.rs` is the one for servers (Redis, Valkey, Braid);
-//! the bare engine's goes into `engine.rs` beside it: `request` executes on the spot, `sleep` moves the clock
-//! that the engine is given, `now_ms` reads it, `kind` is [`Kind::Engine`], and raw bytes never reach it.
+//! `engine.rs` beside it is the bare engine's: a request is executed on the spot, sleeping moves the clock that the engine
+//! is given, and raw bytes never reach it. `simulated.rs` is Braid without its sockets, its threads in turns from a seed.
 
+pub(crate) mod engine;
 mod harness;
 pub(crate) mod pattern;
 pub(crate) mod quote;
@@ -12,6 +13,7 @@ pub(crate) mod resp;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod server;
+pub(crate) mod simulated;
 pub(crate) mod tcp;
 
 use resp::Reply;
@@ -27,8 +29,9 @@ pub(crate) enum Kind {
     /// Braid behind its sockets.
     Braid,
     /// Braid's engine without connections or a server around it.
-    #[expect(dead_code, reason = "constructed by engine.rs once the engine has its interface")]
     Engine,
+    /// Braid's threads and shards in turns, without sockets.
+    Simulated,
 }
 
 /// What came back within the time that was granted.
@@ -49,6 +52,11 @@ pub(crate) type ConnectionId = usize;
 /// Something that takes requests and gives replies.
 pub(crate) trait Target {
     fn kind(&self) -> Kind;
+
+    /// Whether the request is for it at all; what is not is left out.
+    fn knows(&self, _args: &[Vec<u8>]) -> bool {
+        true
+    }
 
     /// Opens a fresh connection: RESP2, database 0. One that cannot be opened counts as closed.
     fn connect(&mut self) -> ConnectionId;

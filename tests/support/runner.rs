@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) rewrites: Vec<(Range<usize>, Vec<String>)>,
     /// Requests that were made.
     pub(crate) requests: usize,
+    /// Requests that the target does not know, and was not asked.
+    pub(crate) left_out: Vec<String>,
     /// Whether the target could not even be emptied: no further script can run.
     pub(crate) is_target_broken: bool,
 }
@@ -116,6 +118,10 @@ impl Run<'_> {
             Ok(read) => read,
             Err(why) => return self.fail(step.line, written, vec![format!("(cannot run) {why}")]),
         };
+        if let Some(args) = args.as_ref().filter(|args| !self.target.knows(args)) {
+            self.report.requests -= 1;
+            return self.report.left_out.push(String::from_utf8_lossy(&args[0]).to_lowercase());
+        }
         let id = self.connection(connection);
         let got = self.gather(id, step, args.as_deref(), &patterns);
         self.remember(step, &got);

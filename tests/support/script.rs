@@ -223,7 +223,7 @@ impl Terms {
         match kind {
             Kind::Redis => matches!(self.writer, Writer::Both | Writer::Redis),
             Kind::Valkey => matches!(self.writer, Writer::Both | Writer::Valkey),
-            Kind::Braid => has_all(),
+            Kind::Braid | Kind::Simulated => has_all(),
             Kind::Engine => !self.server_only && !self.raw && has_all(),
         }
     }

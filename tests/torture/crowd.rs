@@ -83,6 +83,9 @@ fn a_unix_socket_serves_too() {
     let mut client = Client::connect_unix(&path);
     assert!(client.call(&["SET", "unix", "yes"]).is_ok());
     assert_eq!(Client::connect(server.address).call(&["GET", "unix"]), Reply::Bulk(b"yes".to_vec()));
+    drop(server);
+    // A server that is killed leaves its socket behind.
+    let _swept = std::fs::remove_file(&path);
 }
 
 #[test]

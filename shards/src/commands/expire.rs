@@ -169,7 +169,7 @@ impl Condition {
                 b"XX" => &mut condition.xx,
                 b"GT" => &mut condition.gt,
                 b"LT" => &mut condition.lt,
-                _ => return Err(Fault::text([b"ERR Unsupported option ", *word].concat())),
+                _ => return Err(Fault::quoting("ERR Unsupported option ", word, "")),
             };
             *flag = true;
         }

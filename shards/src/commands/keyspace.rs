@@ -128,8 +128,11 @@ fn swapdb(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let index =
         |number| u16::try_from(number).ok().filter(|db| *db < databases).map(usize::from).ok_or(DB_RANGE);
     let (one, other) = (index(one)?, index(other)?);
-    for shard in cx.shards_mut() {
-        swap(shard, one, other);
+    // A database for itself: nothing changes for those who watch.
+    if one != other {
+        for shard in cx.shards_mut() {
+            swap(shard, one, other);
+        }
     }
     // One change, on however many shards it is made.
     if cx.shards()[0].index == 0 {

@@ -83,8 +83,8 @@ const QUOTED_BYTES_MAX: usize = 128;
 
 fn unknown_subcommand(container: &[u8], word: &[u8]) -> Fault {
     let word = &word[..word.len().min(QUOTED_BYTES_MAX)];
-    let container = container.to_ascii_uppercase();
-    Fault::text([b"ERR unknown subcommand '", word, b"'. Try ", &container, b" HELP."].concat())
+    let container = String::from_utf8_lossy(container).to_ascii_uppercase();
+    Fault::quoting("ERR unknown subcommand '", word, &format!("'. Try {container} HELP."))
 }
 
 /// Runs a command on the shards in hand: the one door through which every command of the engine passes.

@@ -1,7 +1,7 @@
 //! Keys that are sought rather than named: KEYS, SCAN and RANDOMKEY.
 use super::{Args, Command};
 use crate::call::{Call, Keys};
-use crate::fault::{Fault, NOT_INTEGER, Outcome, SYNTAX};
+use crate::fault::{Fault, NOT_INTEGER, Outcome, SYNTAX, until_zero};
 use crate::glob;
 use crate::keyspace::EntryRef;
 use crate::keyspace::table::{cursor_at_slot, slot_of_cursor};
@@ -111,14 +111,23 @@ fn scan_on(keys: &Keys<'_>, mut cursor: u64, count: usize, mut visit: impl FnMut
     0
 }
 
-/// The cursor that a client's text means. Redis takes what `strtoull` takes, but for signs and spaces.
+/// The cursor that a client's text means. Redis refuses a plain negative number; of all else it takes what `strtoull` takes:
+/// the text up to a zero byte, spaces before it, a sign, and after a minus the number's complement.
 #[must_use]
 pub fn parse_cursor(text: &[u8]) -> Option<u64> {
-    let digits = text.strip_prefix(b"+").unwrap_or(text);
-    if digits.first().is_none_or(|byte| !byte.is_ascii_digit()) {
+    let text = until_zero(text);
+    if let Some(number) = parse_i64(text) {
+        return u64::try_from(number).ok();
+    }
+    let (is_negative, digits) = match text.trim_ascii_start() {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(if is_negative { number.wrapping_neg() } else { number })
 }
 
 fn scan_options<'a>(mut options: Args<'a>) -> Result<(Filter<'a>, usize), Fault> {

@@ -6,7 +6,7 @@
 //! So a segment can grow, shrink and be scanned without looking at a single entry, and a lookup touches one line here
 //! and one in the entry, nearly always.
 //!
-//! Capacities step by a fifth on average, so the words of a slot are 70 to 87 % full whatever the number of keys.
+//! Capacities step by a fifth on average, so the words of a slot are 75 to 90 % full whatever the number of keys.
 #![expect(unsafe_code, reason = "words hold the addresses of the entries that the segment owns")]
 use super::entry::{Entry, EntryRef};
 use super::table::{Among, Work};
@@ -68,9 +68,7 @@ impl Segment {
 
     fn is_full(&self) -> bool {
         let capacity = usize::from(self.capacity);
-        // Small ones fill up to the brim, larger ones to seven eighths.
-        let room = if capacity <= GROUP { capacity } else { capacity - capacity / 8 };
-        self.len() >= room
+        self.len() >= room_in(capacity)
     }
 
     #[inline]
@@ -455,7 +453,8 @@ fn capacity_for(len: usize) -> usize {
 }
 
 fn room_in(capacity: usize) -> usize {
-    if capacity <= GROUP { capacity } else { capacity - capacity / 8 }
+    // Small ones fill up to the brim, larger ones to nine tenths: a key's home group or the next has it nearly always.
+    if capacity <= GROUP { capacity } else { capacity - capacity * 3 / 32 }
 }
 
 /// The next capacity: 2, 4, 8, then groups in steps that are size classes of the allocator.

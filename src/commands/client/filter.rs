@@ -104,7 +104,7 @@ fn kind(word: &[u8]) -> Result<Kind, Fault> {
         b"master" | b"primary" => Ok(Kind::Master),
         b"replica" | b"slave" => Ok(Kind::Replica),
         b"pubsub" => Ok(Kind::Pubsub),
-        _ => Err(Fault::text([b"ERR Unknown client type '".as_slice(), word, b"'"].concat())),
+        _ => Err(Fault::quoting("ERR Unknown client type '", word, "'")),
     }
 }
 
@@ -112,7 +112,7 @@ fn check_user(name: &[u8]) -> Result<(), Fault> {
     if name == DEFAULT_USER.as_bytes() {
         return Ok(());
     }
-    Err(Fault::text([b"ERR No such user '".as_slice(), name, b"'"].concat()))
+    Err(Fault::quoting("ERR No such user '", name, "'"))
 }
 
 fn age(text: &[u8]) -> Result<i64, Fault> {

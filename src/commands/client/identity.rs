@@ -94,7 +94,7 @@ fn setinfo(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     let place = match () {
         () if args[2].eq_ignore_ascii_case(b"lib-name") => &mut session.lib_name,
         () if args[2].eq_ignore_ascii_case(b"lib-ver") => &mut session.lib_version,
-        () => return Err(Fault::text([b"ERR Unrecognized option '".as_slice(), args[2], b"'"].concat())),
+        () => return Err(Fault::quoting("ERR Unrecognized option '", args[2], "'")),
     };
     *place = checked_name(args[3], &String::from_utf8_lossy(args[2]))?.to_vec();
     cx.reply.ok();
