@@ -98,7 +98,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// As redis-server: a first word without a dash is the file, a last `-` means standard input, and each `--name` begins
+    /// As redis-server: a first word without a dash is the file, a first or last `-` means standard input, and each `--name` begins
     /// an option that takes what follows up to the next one. The word right after a name is its value even if it begins
     /// with dashes, unless name and value came in one word.
     fn sort(mut words: Vec<OsString>) -> Arguments {
@@ -109,6 +109,10 @@ impl Arguments {
         if words.last().is_some_and(|word| word == "-") {
             arguments.reads_stdin = true;
             words.pop();
+        }
+        if arguments.file.is_none() && words.first().is_some_and(|word| word == "-") {
+            arguments.reads_stdin = true;
+            words.remove(0);
         }
         let mut wants_value = false;
         for (index, word) in words.iter().enumerate() {
@@ -243,6 +247,8 @@ mod tests {
         let config =
             configure_with(&["--loglevel", "verbose", "-"], "maxmemory 128mb\nloglevel debug\n").unwrap();
         assert_eq!((config.loglevel, config.maxmemory_bytes), (Loglevel::Verbose, 128 << 20));
+        let config = configure_with(&["-", "--loglevel", "verbose"], "hz 33\nloglevel debug\n").unwrap();
+        assert_eq!((config.loglevel, config.hz), (Loglevel::Verbose, 33));
     }
 
     #[test]
