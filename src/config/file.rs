@@ -177,7 +177,10 @@ impl Loader {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         match Parameter::find(name) {
             Some(parameter) => self.parameter(parameter, &values).map_err(|reason| {
-                let hint = format!("{} takes <{}>: {}", parameter.name, parameter.form(), gist(parameter));
+                // The names to choose from stand in the reason already.
+                let form = parameter.form();
+                let takes = if reason.contains(", ") { String::new() } else { format!(" takes <{form}>") };
+                let hint = format!("{}{takes}: {}", parameter.name, gist(parameter));
                 ConfigError { hint: Some(hint), ..error(reason) }
             }),
             None => self.directive(name, &values, place),
