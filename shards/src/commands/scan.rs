@@ -90,16 +90,16 @@ fn scan(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// Looks at keys from a cursor on, on the shard in hand that owns its slot, and on the next ones in hand as long as nothing
-/// was seen; the cursor to go on from. At the end of a shard's table that is the next shard's first slot, at the end of the
+/// Looks at keys from a cursor on, on the shard in hand that owns its slot, and on the next ones in hand as long as fewer
+/// than asked for were seen; the cursor to go on from. At the end of a shard's table that is the next shard's first slot, at the end of the
 /// last 0.
 fn scan_on(keys: &Keys<'_>, mut cursor: u64, count: usize, mut visit: impl FnMut(EntryRef<'_>)) -> u64 {
     let mut seen = 0;
     while let Some(slot) = slot_of_cursor(cursor) {
         let owner = keys.shards().iter().find(|shard| shard.slots.contains(&slot));
-        let Some(shard) = owner.filter(|_| seen == 0) else { return cursor };
+        let Some(shard) = owner.filter(|_| seen < count) else { return cursor };
         let table = &shard.dbs[usize::from(keys.db)].table;
-        let rest = table.scan(cursor, count, |entry| {
+        let rest = table.scan(cursor, count - seen, |entry| {
             seen += 1;
             visit(entry);
         });
