@@ -1,7 +1,7 @@
 //! The table of all commands, the engine's and the server's, joined: read by lookup, routing, admission and COMMAND.
 use crate::commands::{self, ServerCommand};
 use shards::commands::Command;
-use shards::spec::{Begin, Find, Flags, Span, Spec};
+use shards::spec::{Begin, Find, Span, Spec};
 use std::sync::LazyLock;
 
 /// A command's place in the table. Statistics are arrays over it.
@@ -277,12 +277,6 @@ fn bucket(folded: u64, name: &[u8]) -> usize {
     let last = u64::from(name.last().copied().unwrap_or(0) | 0x20);
     let mixed = (folded ^ last << 32 ^ (name.len() as u64) << 17).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 52) as usize % BUCKETS
-}
-
-/// Whether a command changes the dataset.
-#[must_use]
-pub fn is_write(spec: &Spec) -> bool {
-    spec.flags.has(Flags::WRITE)
 }
 
 #[cfg(test)]

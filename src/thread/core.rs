@@ -381,12 +381,6 @@ impl Core {
         self.places.iter().filter_map(|place| place.conn.as_deref())
     }
 
-    /// The tokens of all connections.
-    #[must_use]
-    pub fn tokens(&self) -> Vec<Token> {
-        self.conns().map(|conn| conn.token).collect()
-    }
-
     /// Bytes of memory that the connections take.
     #[must_use]
     pub fn clients_bytes(&self) -> usize {
