@@ -1,5 +1,6 @@
 //! Where keys live: packed entries, segments of words, a table per database and shard.
 pub mod access;
+mod capacity;
 pub(crate) mod directory;
 pub mod entry;
 pub mod hash;

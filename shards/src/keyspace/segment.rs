@@ -9,19 +9,15 @@
 //!
 //! Capacities step by a fifth on average, so the words are 75 to 90 % full whatever the number of items.
 #![expect(unsafe_code, reason = "words hold the addresses of the items that the segment owns")]
+use super::capacity::{GROUP, capacity_for, grown, room_in};
 use super::item::Item;
 use super::walk::{Among, Work};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// Words in a group: one cache line.
-const GROUP: usize = 8;
 /// A segment with this many words splits rather than grows, as long as there are hash bits left.
 pub(crate) const SPLIT_WORDS: usize = 1024;
-const WORDS_MAX: usize = 65_528;
-/// From so many words on they are filled more densely.
-const LONG: usize = 256;
 
 /// How many words ahead of a walk over all the items are brought near.
 const PREFETCH_AHEAD: usize = 12;
@@ -488,39 +484,6 @@ fn item_at<I: Item>(word: &u64) -> I::Ref<'_> {
 fn layout_of(capacity: usize) -> Layout {
     let align = if capacity >= GROUP { 64 } else { 8 };
     Layout::from_size_align(capacity * 8, align).expect("a segment is small")
-}
-
-/// The capacity with room for `len` items.
-fn capacity_for(len: usize) -> usize {
-    let mut capacity = 0;
-    while room_in(capacity) < len {
-        capacity = grown(capacity);
-    }
-    capacity
-}
-
-fn room_in(capacity: usize) -> usize {
-    // Small ones fill up to the brim, larger ones to nine tenths: an item's home group or the next has it nearly always. Long
-    // ones hold the members of big values, where memory counts most: a million lookups take as long as at nine tenths.
-    match capacity {
-        0..=GROUP => capacity,
-        9..LONG => capacity - capacity * 3 / 32,
-        _ => capacity - capacity / 32,
-    }
-}
-
-/// The next capacity: 2, 4, 8, then groups in steps that are size classes of the allocator.
-fn grown(capacity: usize) -> usize {
-    match capacity {
-        0 => 2,
-        2 => 4,
-        4 => 8,
-        _ => {
-            let step = (capacity.next_power_of_two() / 8).max(GROUP);
-            let step = if capacity.is_power_of_two() { (capacity / 4).max(GROUP) } else { step };
-            (capacity + step).min(WORDS_MAX)
-        }
-    }
 }
 
 #[cfg(test)]
