@@ -1,4 +1,5 @@
 //! How many words a segment has for its items.
+use std::alloc::Layout;
 
 /// Words in a group: one cache line.
 pub(super) const GROUP: usize = 8;
@@ -37,4 +38,10 @@ pub(super) fn grown(capacity: usize) -> usize {
             (capacity + step).min(WORDS_MAX)
         }
     }
+}
+
+/// The allocation of so many words: groups on cache lines.
+pub(super) fn layout_of(capacity: usize) -> Layout {
+    let align = if capacity >= GROUP { 64 } else { 8 };
+    Layout::from_size_align(capacity * 8, align).expect("a segment is small")
 }

@@ -10,4 +10,4 @@ pub mod table;
 pub mod walk;
 
 pub use entry::{Entry, EntryRef, StrRef, Value};
-pub use table::{Hashed, Table};
+pub use table::{Hashed, Previous, Table};

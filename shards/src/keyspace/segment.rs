@@ -9,10 +9,10 @@
 //!
 //! Capacities step by a fifth on average, so the words are 75 to 90 % full whatever the number of items.
 #![expect(unsafe_code, reason = "words hold the addresses of the items that the segment owns")]
-use super::capacity::{GROUP, capacity_for, grown, room_in};
+use super::capacity::{GROUP, capacity_for, grown, layout_of, room_in};
 use super::item::Item;
 use super::walk::{Among, Work};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -479,11 +479,6 @@ fn prefetch(word: &u64) {
 fn item_at<I: Item>(word: &u64) -> I::Ref<'_> {
     // SAFETY: callers pass occupied words of a segment that is borrowed as long as the word is; its items live in it.
     unsafe { I::view_at(word & ADDRESS) }
-}
-
-fn layout_of(capacity: usize) -> Layout {
-    let align = if capacity >= GROUP { 64 } else { 8 };
-    Layout::from_size_align(capacity * 8, align).expect("a segment is small")
 }
 
 #[cfg(test)]
