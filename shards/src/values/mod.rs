@@ -1,0 +1,2 @@
+//! The values that keys hold: a file a type and encoding.
+pub mod listpack;
