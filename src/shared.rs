@@ -298,5 +298,17 @@ pub fn settings_of(config: &Config) -> Settings {
         lfu_decay_minutes: config.lfu_decay_minutes,
         active_expire: true,
         keep_expired: false,
+        hash_listpack_entries_max: config.hash_max_listpack_entries as usize,
+        hash_listpack_value_bytes_max: config.hash_max_listpack_value_bytes as usize,
+        list_listpack_size: config.list_max_listpack_size,
+        list_compress_depth: config.list_compress_depth,
+        set_intset_entries_max: config.set_max_intset_entries as usize,
+        set_listpack_entries_max: config.set_max_listpack_entries as usize,
+        set_listpack_value_bytes_max: config.set_max_listpack_value_bytes as usize,
+        zset_listpack_entries_max: config.zset_max_listpack_entries as usize,
+        zset_listpack_value_bytes_max: config.zset_max_listpack_value_bytes as usize,
+        hll_sparse_bytes_max: config.hll_sparse_max_bytes as usize,
+        stream_node_bytes_max: config.stream_node_max_bytes as usize,
+        stream_node_entries_max: config.stream_node_max_entries as usize,
     }
 }
