@@ -14,6 +14,7 @@ use std::ops::Deref;
 pub mod field;
 pub mod hash;
 pub mod list;
+pub mod listpack;
 pub mod member;
 pub mod members;
 mod packed;
