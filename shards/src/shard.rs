@@ -15,6 +15,8 @@ pub struct Counts {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub expired_keys: u64,
+    /// Fields of hashes (`expired_subkeys`).
+    pub expired_fields: u64,
     pub evicted_keys: u64,
     /// Commands run on this shard.
     pub commands: u64,

@@ -131,7 +131,7 @@ impl Hash {
     }
 
     /// Calls `visit` with every field, expired ones too.
-    pub fn each(&self, mut visit: impl FnMut(Pair<'_>)) {
+    pub fn each<'a>(&'a self, mut visit: impl FnMut(Pair<'a>)) {
         match self {
             Hash::Pairs(pack) => pairs_of(pack).for_each(visit),
             Hash::Timed(pack) => timed::triples_of(pack).for_each(visit),
