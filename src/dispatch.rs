@@ -284,6 +284,7 @@ impl Core {
     /// Runs a command of the server on this thread.
     pub(crate) fn call_server(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
         self.close_run(conn);
+        self.catch_up(conn);
         let mut reply = conn.begin_reply();
         let start = reply.bytes.len();
         let verdict = self.run_server(conn, entry, args, &mut reply);

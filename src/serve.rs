@@ -78,6 +78,9 @@ impl Core {
             if runs.is_empty() && part.is_none() {
                 return;
             }
+            // Messages posted before these requests were entered are heard before what the requests do is seen.
+            self.hear();
+            let Some(strand) = &self.strands[shard] else { return };
             look_ahead(&strand.shard, &runs);
             runs.drain(..).for_each(|run| self.serve_run(shard, run));
             match part {
@@ -176,6 +179,8 @@ impl Core {
         }
         self.strands[shard] = self.shared.queues[shard].take();
         self.unsettled |= shard != self.id;
+        // So are those posted before what was done on the shard while others had it.
+        self.hear();
         self.strands[shard].is_some()
     }
 

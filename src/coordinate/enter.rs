@@ -49,6 +49,7 @@ impl Core {
         hint: Option<Hashed<'_>>,
     ) {
         if self.may_run_here(conn, shard) {
+            self.catch_up(conn);
             let mut reply = conn.begin_reply();
             self.run_here(shard, conn, entry, args, hint, &mut reply);
             conn.end_reply(reply);
@@ -164,6 +165,7 @@ impl Core {
     /// Enters a run of its own, with something beside its commands (WATCH, a transaction).
     pub(crate) fn enter_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
         if self.may_run_here(conn, shard) {
+            self.catch_up(conn);
             return self.run_act_here(conn, shard, &assembly, part);
         }
         self.close_run(conn);

@@ -12,6 +12,7 @@ use crate::coordinate::survey::Survey;
 use crate::latency::{Monitor, Sample};
 use crate::net::Token;
 use crate::protocol::parse::Span;
+use crate::pubsub::Hearing;
 use crate::queues::{Mail, Strand};
 use crate::rates::{Rates, Reading};
 use crate::shared::{Paused, Shared, settings_of};
@@ -130,6 +131,8 @@ pub struct Core {
     pub(crate) alerted: bool,
     /// CLIENT PAUSE holds back commands of some connection here.
     pub(crate) holds_paused: bool,
+    /// Its connections that listen to channels.
+    pub(crate) hearing: Hearing,
     /// It is to leave its loop.
     pub stop: bool,
 }
@@ -177,6 +180,7 @@ impl Core {
             alerts: Alerts::default(),
             alerted: false,
             holds_paused: false,
+            hearing: Hearing::default(),
             stop: false,
         }
     }
@@ -296,6 +300,7 @@ impl Core {
     /// Puts a connection back, or lets it go if it died meanwhile.
     #[inline]
     pub fn check_in(&mut self, mut conn: Box<Conn>) {
+        self.catch_up(&mut conn);
         if conn.dead {
             self.let_go(*conn);
             return;
@@ -366,6 +371,7 @@ impl Core {
     /// A connection is over: its socket is to be closed, its WATCH is undone.
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
+        self.unsubscribe_all(&mut conn);
         if conn.hold == Some(super::conn::Hold::Wait) {
             self.forget_waiter(conn.token);
         }
