@@ -183,10 +183,8 @@ const SPUBLISH: ServerCommand = ServerCommand {
 fn publish(cx: &mut Server<'_>, args: Args<'_>, kind: Kind) -> Outcome {
     let count = cx.core.publish(kind, args[1], args[2]);
     if cx.conn.session.subscriptions.is_some() {
-        // It may have published to itself, and hears it before it is answered.
+        // It may have published to itself, and hears it right behind the answer.
         cx.core.hear();
-        cx.core.take_late(cx.conn, &mut cx.reply.bytes);
-        cx.conn.keep_written(cx.reply);
     }
     cx.reply.integer(count as i64);
     Ok(Verdict::Done)
