@@ -1,9 +1,9 @@
 //! INFO: the server described, section by section.
-use crate::pubsub::Kind;
 use super::{Outcome, Server, ServerCommand};
 use crate::config::version::{BRAID_VERSION, REDIS_VERSION};
 use crate::config::{Config, Supervised};
 use crate::process::{self, Whose};
+use crate::pubsub::Kind;
 use crate::report::Report;
 use crate::shared::Shared;
 use crate::table::table;

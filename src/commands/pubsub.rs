@@ -5,17 +5,8 @@ use shards::commands::Args;
 use shards::fault::Fault;
 use shards::spec::{Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Spec};
 
-pub(super) const COMMANDS: &[ServerCommand] = &[
-    SUBSCRIBE,
-    PSUBSCRIBE,
-    SSUBSCRIBE,
-    UNSUBSCRIBE,
-    PUNSUBSCRIBE,
-    SUNSUBSCRIBE,
-    PUBLISH,
-    SPUBLISH,
-    PUBSUB,
-];
+pub(super) const COMMANDS: &[ServerCommand] =
+    &[SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE, UNSUBSCRIBE, PUNSUBSCRIBE, SUNSUBSCRIBE, PUBLISH, SPUBLISH, PUBSUB];
 
 /// What these commands have in common.
 const SPEC: Spec = Spec {

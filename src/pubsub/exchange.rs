@@ -177,9 +177,9 @@ impl Exchange {
     #[must_use]
     pub fn matching(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
         let state = self.lock();
-        let names = state.listeners[kind as usize].keys();
-        let wanted = |name: &&Box<[u8]>| pattern.is_none_or(|pattern| glob::matches(pattern, name, false));
-        names.filter(wanted).cloned().collect()
+        let names = state.listeners[kind as usize].keys().map(|name| &**name);
+        let wanted = |name: &&[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name, false));
+        names.filter(wanted).map(Box::from).collect()
     }
 }
 

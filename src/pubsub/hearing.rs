@@ -178,7 +178,13 @@ impl Core {
     }
 
     /// Ends a subscription of a connection; whether it had it.
-    pub(crate) fn unsubscribe(&mut self, conn: &mut Conn, kind: Kind, name: &[u8], out: &mut Vec<u8>) -> bool {
+    pub(crate) fn unsubscribe(
+        &mut self,
+        conn: &mut Conn,
+        kind: Kind,
+        name: &[u8],
+        out: &mut Vec<u8>,
+    ) -> bool {
         let Some(subscriptions) = &mut conn.session.subscriptions else { return false };
         if subscriptions.names[kind as usize].remove(name).is_none() {
             return false;

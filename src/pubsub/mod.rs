@@ -13,10 +13,15 @@
 //! mail and before it reads it. What a client has heard and then did came through one of these, and a message that it heard was in
 //! every post by then.
 //!
+//! **Events of keys** are messages that whoever runs a command publishes while the shards are in its hand. While somebody may listen,
+//! a connection awaits its replies before it changes shard ([`crate::dispatch`]), and writes over several shards are gathered.
+//!
 //! **To one client.** What is heard is put behind the replies that its connection still awaits: those commands were entered
 //! before. The connection that is being served meanwhile gets it as soon as the command at hand is entered.
 mod exchange;
 mod hearing;
+mod notify;
 
 pub use exchange::{Exchange, Kind, Message, Post};
 pub use hearing::{Hearing, Subscriptions};
+pub(crate) use notify::{Outside, classes_of};

@@ -153,6 +153,8 @@ pub enum Hold {
     Pause,
     /// It lets a time pass before it is answered.
     Wait,
+    /// Its next command comes when those before it are answered: listeners are to hear of them in order.
+    Order,
 }
 
 /// Input that is not consumed yet.
@@ -428,6 +430,13 @@ impl Conn {
         self.in_flight.1 -= pending.bytes;
         while self.pending.front().is_some_and(|first| first.returned.is_some()) {
             self.release_first(pool);
+        }
+    }
+
+    /// What it waited for to keep its order is answered, if all is.
+    pub fn end_order(&mut self) {
+        if self.hold == Some(Hold::Order) && !self.has_pending() {
+            self.hold = None;
         }
     }
 

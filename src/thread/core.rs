@@ -12,7 +12,7 @@ use crate::coordinate::survey::Survey;
 use crate::latency::{Monitor, Sample};
 use crate::net::Token;
 use crate::protocol::parse::Span;
-use crate::pubsub::Hearing;
+use crate::pubsub::{Hearing, classes_of};
 use crate::queues::{Mail, Strand};
 use crate::rates::{Rates, Reading};
 use crate::shared::{Paused, Shared, settings_of};
@@ -147,6 +147,8 @@ impl Core {
         strands[id] = Some(strand);
         let mut stats = Stats::default();
         stats.follow(&config);
+        let mut effects = Effects::default();
+        effects.listen.events = classes_of(config.notify_keyspace_events);
         Core {
             id,
             settings: Arc::new(settings_of(&config)),
@@ -168,7 +170,7 @@ impl Core {
             intents: Vec::new(),
             buffers: Vec::new(),
             output_bytes: 0,
-            effects: Effects::default(),
+            effects,
             stats,
             scratch: Scratch::default(),
             slowlog: Slowlog::default(),
@@ -199,6 +201,7 @@ impl Core {
             self.config_version = version;
             self.config = self.shared.config();
             self.adopt_settings();
+            self.effects.listen.events = classes_of(self.config.notify_keyspace_events);
             self.shared.measure_memory(self.config.maxmemory_bytes, self.now_ms);
             self.adopt_alerts();
             self.stats.follow(&self.config);

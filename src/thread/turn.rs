@@ -62,7 +62,11 @@ impl Core {
     pub fn fall_asleep(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let (queue, mailbox) = (&shared.queues[self.id], &shared.mailboxes[self.id]);
-        if self.stop || !self.own_mail.is_empty() || !self.to_flush.is_empty() || !mailbox.is_empty() || shared.exchange.has_post(self.id)
+        if self.stop
+            || !self.own_mail.is_empty()
+            || !self.to_flush.is_empty()
+            || !mailbox.is_empty()
+            || shared.exchange.has_post(self.id)
         {
             return false;
         }
@@ -81,10 +85,7 @@ impl Core {
         }
         // Whoever looked at this thread before it slept relies on this look: at the stalled part at the door as well, which may
         // have been entered everywhere since it was put there.
-        mailbox.is_empty()
-            && queue.is_empty()
-            && !queue.waits_at_door()
-            && !shared.exchange.has_post(self.id)
+        mailbox.is_empty() && queue.is_empty() && !queue.waits_at_door() && !shared.exchange.has_post(self.id)
     }
 
     /// Takes the strand back, if nobody uses it at the moment.
