@@ -44,11 +44,12 @@ pub(crate) fn sweep(keys: &mut Keys<'_>, budget: usize) -> Progress {
     while spent < budget && !progress.round_done {
         let shard = &mut *keys.shards_mut()[0];
         let (db, cursor) = shard.field_sweep;
+        let timed = &shard.dbs[db].timed.0;
         let mut names: Vec<Box<[u8]>> = Vec::new();
-        let next = shard.dbs[db].timed.0.scan(cursor, KEYS_A_STEP, |key| names.push(key.bytes().into()));
+        let next = timed.scan(cursor, KEYS_A_STEP, |key| names.push(key.bytes().into()));
+        spent += if timed.is_empty() { 1 } else { KEYS_A_STEP };
         shard.field_sweep = if next == 0 { ((db + 1) % shard.dbs.len(), 0) } else { (db, next) };
         progress.round_done = shard.field_sweep == (0, 0);
-        spent += KEYS_A_STEP;
         for name in &names {
             let (seen, expired) = visit(keys, Key { db: db as u16, hashed: Hashed::new(name) });
             spent += seen;
@@ -56,8 +57,6 @@ pub(crate) fn sweep(keys: &mut Keys<'_>, budget: usize) -> Progress {
             progress.expired += expired;
         }
     }
-    // Large hashes are visited a slice a round: while that finds much there is more to do.
-    progress.round_done &= !progress.is_worthwhile();
     progress
 }
 
@@ -81,4 +80,88 @@ fn visit(keys: &mut Keys<'_>, key: Key<'_>) -> (usize, usize) {
     tell_gone(keys, key, gone);
     tell_emptied(keys, key, Some(altered));
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::call::{Call, Expiry};
+    use crate::effects::{Class, Effects, Listen};
+    use crate::expiry::sweep;
+    use crate::keyspace::Value;
+    use crate::reply::Reply;
+    use crate::settings::Settings;
+    use crate::shard::Shard;
+    use crate::values::Kind;
+    use crate::values::hash::Hash;
+
+    /// A hash of so many fields, every third of which expires at this time, and one much later.
+    fn hash(len: u32, at_ms: i64) -> Hash {
+        let settings = Settings::default();
+        let mut hash = Hash::empty();
+        for index in 0..len {
+            let field = index.to_string();
+            hash.set(field.as_bytes(), b"v", false, &settings);
+            if index.is_multiple_of(3) {
+                hash.set_expiry(field.as_bytes(), Some(if index == 0 { 1000 * at_ms } else { at_ms }));
+            }
+        }
+        hash
+    }
+
+    #[test]
+    fn sweeps_find_the_fields_of_small_and_large_hashes() {
+        let settings = Settings::default();
+        let mut shards = vec![Box::new(Shard::new(0, 1, 16, 1))];
+        let (mut reply, mut effects) =
+            (Reply::default(), Effects::new(Listen { records: true, events: Class::HASH }));
+        let mut cx = Call::new(&mut shards, &settings, 3, 100, &mut reply, &mut effects);
+        let lens = [10, 30, 600, 5000];
+        for (index, len) in lens.into_iter().enumerate() {
+            let name = format!("h{index}");
+            let key = cx.key(name.as_bytes());
+            cx.set(key, Value::Object(hash(len, 50).into()), Expiry::None);
+        }
+        assert_eq!(cx.shards()[0].dbs[3].timed_len(), lens.len());
+        let (mut sweeps, mut expired) = (0, 0);
+        while expired < lens.iter().map(|len| (len - 1) / 3).sum::<u32>() as usize {
+            expired += sweep(&mut cx.keys, 256).expired;
+            sweeps += 1;
+            assert!(sweeps < 100, "{expired} found");
+        }
+        for (index, len) in lens.into_iter().enumerate() {
+            let name = format!("h{index}");
+            let key = cx.key(name.as_bytes());
+            let hash = cx.read::<Hash>(key).unwrap().expect("it has fields left");
+            assert_eq!(hash.len(), len as usize - (len as usize - 1) / 3);
+            assert!(hash.has_deadlines(), "one field is to expire later");
+        }
+        cx.keys.now_ms = 60_000;
+        for _ in 0..40 {
+            sweep(&mut cx.keys, 256);
+        }
+        assert_eq!(cx.shards()[0].dbs[3].timed_len(), 0, "none has such fields any more");
+        assert_eq!(cx.shards()[0].counts.expired_fields as usize, expired + lens.len());
+        let records = cx.effects.records().map(|record| record.args().count() - 2).sum::<usize>();
+        assert_eq!(records, expired + lens.len());
+    }
+
+    #[test]
+    fn a_hash_that_is_renamed_or_emptied_is_followed() {
+        let settings = Settings::default();
+        let mut shards = vec![Box::new(Shard::new(0, 1, 1, 1))];
+        let (mut reply, mut effects) = (Reply::default(), Effects::default());
+        let mut cx = Call::new(&mut shards, &settings, 0, 100, &mut reply, &mut effects);
+        let (from, to) = (cx.key(b"from"), cx.key(b"to"));
+        cx.set(from, Value::Object(hash(2, 50).into()), Expiry::None);
+        let altered = cx.alter(from, |hash: &mut Hash, _| hash.set_expiry(b"1", Some(70)));
+        assert!(altered.unwrap().is_some(), "it is there");
+        let entry = cx.take(from).expect("it is there");
+        cx.put(to, entry);
+        cx.keys.now_ms = 60_000;
+        for _ in 0..4 {
+            sweep(&mut cx.keys, 256);
+        }
+        assert!(!cx.exists(to), "all of its fields have expired");
+        assert_eq!(cx.shards()[0].dbs[0].timed_len(), 0);
+    }
 }

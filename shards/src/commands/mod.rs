@@ -14,6 +14,8 @@ pub(crate) mod hash_access;
 pub mod hash_counter;
 pub mod hash_expire;
 pub mod hash_get_set;
+#[cfg(test)]
+mod hash_tests;
 pub mod hash_walk;
 #[cfg(test)]
 mod keys_tests;
