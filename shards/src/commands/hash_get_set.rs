@@ -181,10 +181,17 @@ impl<'a> Options<'a> {
                     options.pairs = pairs_of(rest)?;
                     return Ok(options);
                 }
-                b"FNX" => set_once(&mut options.fields_exist, false, TWO_FIELD_CONDITIONS)?,
-                b"FXX" => set_once(&mut options.fields_exist, true, TWO_FIELD_CONDITIONS)?,
-                b"NX" => set_once(&mut options.key_exists, false, TWO_KEY_CONDITIONS)?,
-                b"XX" => set_once(&mut options.key_exists, true, TWO_KEY_CONDITIONS)?,
+                b"FNX" | b"FXX" if options.fields_exist.is_some() => return Err(TWO_FIELD_CONDITIONS),
+                b"FNX" => options.fields_exist = Some(false),
+                b"FXX" => options.fields_exist = Some(true),
+                b"NX" | b"XX"
+                    if options.key_exists.is_some_and(|is_xx| is_xx != word.eq_ignore_ascii_case(b"XX")) =>
+                {
+                    return Err(TWO_KEY_CONDITIONS);
+                }
+                // Valkey's words about the key, of which one may come twice.
+                b"NX" => options.key_exists = Some(false),
+                b"XX" => options.key_exists = Some(true),
                 b"KEEPTTL" | b"EX" | b"PX" | b"EXAT" | b"PXAT"
                     if options.keeps_expiry || options.expires_at_ms.is_some() =>
                 {
@@ -213,14 +220,6 @@ fn pairs_of(words: Args<'_>) -> Result<Args<'_>, Fault> {
     let in_range = |count: &i64| (1..=i64::from(i32::MAX)).contains(count);
     let count = parse_i64(count).filter(in_range).ok_or(FIELD_COUNT)?;
     if pairs.len() as i64 == 2 * count { Ok(pairs) } else { Err(Fault::arity("hsetex")) }
-}
-
-fn set_once(place: &mut Option<bool>, value: bool, twice: Fault) -> Result<(), Fault> {
-    if place.is_some() {
-        return Err(twice);
-    }
-    *place = Some(value);
-    Ok(())
 }
 
 const HGETDEL: Command = Command {
