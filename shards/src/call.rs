@@ -496,7 +496,7 @@ impl Keys<'_> {
     ) -> Result<Altered<T>, Fault> {
         let is_missing = self.to_write::<K>(key)?.is_none();
         if !is_missing {
-            return self.alter(key, change).map(|altered| altered.expect("seen above"));
+            return Ok(self.alter_unseen(key, change).expect("seen above"));
         }
         let (settings, now_ms) = (self.settings, self.now_ms);
         let mut object = K::empty();
