@@ -17,6 +17,7 @@ use shards::effects::Class;
 use shards::fault::{Fault, until_zero};
 use shards::keyspace::Hashed;
 use shards::slot::{shard_of_slot, slot_of};
+use shards::spec::Flags;
 use std::sync::Arc;
 
 /// Commands that are looked at together.
@@ -296,6 +297,9 @@ impl Core {
     #[inline]
     fn route(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>, hint: Option<(u16, u64)>) {
         match entry.route {
+            _ if entry.spec.flags.has(Flags::BLOCKING) && matches!(entry.handler, Handler::Engine(_)) => {
+                self.enter_waiting(conn, entry, args);
+            }
             Route::FirstKey => {
                 let bytes = args[1];
                 let key =
@@ -392,14 +396,23 @@ impl Core {
     /// Mail came: replies, questions.
     pub fn mail_came(&mut self, mail: Mail) {
         match mail {
+            Mail::Served(ticket, served) => self.served(ticket, served),
             Mail::Ran(run) => {
                 let token = run.origin.token;
                 match self.check_out(token) {
                     Some(mut conn) => {
-                        let mut pool = std::mem::take(&mut self.pool);
-                        conn.ran(run, &mut pool);
-                        self.pool = pool;
-                        conn.end_order();
+                        match run.waits {
+                            Some(waiter) => {
+                                let id = run.batch.commands[0].id;
+                                self.wait_for_keys(&mut conn, run.origin.sequence, id, waiter);
+                            }
+                            None => {
+                                let mut pool = std::mem::take(&mut self.pool);
+                                conn.ran(run, &mut pool);
+                                self.pool = pool;
+                                conn.end_order();
+                            }
+                        }
                         self.feed_input(&mut conn);
                         self.check_in(conn);
                     }
@@ -408,10 +421,19 @@ impl Core {
             }
             Mail::Done(unit) => {
                 if let Some(mut conn) = self.check_out(unit.origin.token) {
-                    let mut pool = std::mem::take(&mut self.pool);
-                    conn.done(unit, &mut pool);
-                    self.pool = pool;
-                    conn.end_order();
+                    let waits = unit.part(0).waits.take();
+                    match waits {
+                        Some(waiter) => {
+                            let id = unit.part(0).batch.commands[0].id;
+                            self.wait_for_keys(&mut conn, unit.origin.sequence, id, waiter);
+                        }
+                        None => {
+                            let mut pool = std::mem::take(&mut self.pool);
+                            conn.done(unit, &mut pool);
+                            self.pool = pool;
+                            conn.end_order();
+                        }
+                    }
                     self.feed_input(&mut conn);
                     self.check_in(conn);
                 }

@@ -22,6 +22,7 @@ use crate::net::{Token, Waker};
 use crate::slowlog::Noticed;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use shards::shard::Shard;
+use shards::waiting::Served;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -127,6 +128,8 @@ pub enum Mail {
     Ask(Arc<Survey>),
     /// Every thread has answered this thread's question.
     Answered(Arc<Survey>),
+    /// Somebody tried to serve a connection that waits for keys, by its ticket.
+    Served(u64, Served),
     /// Commands of this thread's connection took long.
     Noticed(Token, Vec<Noticed>),
     /// The server is to stop.

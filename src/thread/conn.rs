@@ -151,8 +151,10 @@ pub enum Hold {
     Survey,
     /// CLIENT PAUSE, until this time (ms since 1970).
     Pause,
-    /// It lets a time pass before it is answered.
+    /// It lets a time pass before it is answered, or waits for keys.
     Wait,
+    /// Its command may wait for keys, and is under way.
+    MayWait,
     /// Its next command comes when those before it are answered: listeners are to hear of them in order.
     Order,
 }
@@ -211,6 +213,7 @@ pub fn give_back(pool: &mut Pool, mut run: Box<Run>) {
     if pool.len() < POOL_MAX {
         run.batch.clear();
         run.act = crate::coordinate::batch::Act::Commands;
+        run.waits = None;
         run.reply.bytes.clear();
         run.reply.bytes.shrink_to(64 * 1024);
         pool.push(run);
@@ -245,6 +248,8 @@ pub struct Conn {
     first_sequence: u64,
     /// Why it reads no further.
     pub hold: Option<Hold>,
+    /// Its ticket, while it waits.
+    pub ticket: Option<u64>,
     /// Its input is not read from the socket at the moment.
     pub reading_paused: bool,
     /// It is in the list of connections with something to flush.
@@ -301,6 +306,7 @@ impl Conn {
             pending: VecDeque::new(),
             first_sequence: 0,
             hold: None,
+            ticket: None,
             reading_paused: false,
             listed: false,
             ended: false,
@@ -435,7 +441,7 @@ impl Conn {
 
     /// What it waited for to keep its order is answered, if all is.
     pub fn end_order(&mut self) {
-        if self.hold == Some(Hold::Order) && !self.has_pending() {
+        if matches!(self.hold, Some(Hold::Order | Hold::MayWait)) && !self.has_pending() {
             self.hold = None;
         }
     }

@@ -4,7 +4,7 @@
 //! works off once a turn; so a simulation can drive it with bytes and look at bytes.
 use super::conn::{Conn, Peer, Pool};
 use super::expire::Sweeper;
-use super::wait::Waiter;
+use super::wait::Waits;
 use crate::admit::Alerts;
 use crate::config::Config;
 use crate::coordinate::batch::Run;
@@ -120,7 +120,7 @@ pub struct Core {
     /// Its figures of late.
     pub rates: Rates,
     /// Connections that let a time pass.
-    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) waits: Waits,
     /// When it looks for keys whose time has come.
     pub(crate) sweeper: Sweeper,
     /// DEBUG SET-ACTIVE-EXPIRE.
@@ -176,7 +176,7 @@ impl Core {
             slowlog: Slowlog::default(),
             monitor: Monitor::default(),
             rates: Rates::default(),
-            waiters: Vec::new(),
+            waits: Waits::default(),
             sweeper: Sweeper::default(),
             active_expire: true,
             alerts: Alerts::default(),
@@ -375,8 +375,8 @@ impl Core {
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
         self.unsubscribe_all(&mut conn);
-        if conn.hold == Some(super::conn::Hold::Wait) {
-            self.forget_waiter(conn.token);
+        if let Some(ticket) = conn.ticket {
+            self.forget_wait(ticket);
         }
         let place = &mut self.places[conn.token.index as usize];
         place.generation = (place.generation + 1) & 0x00ff_ffff;

@@ -172,7 +172,7 @@ impl Thread {
     fn ended(&mut self, token: Token, broken: bool) {
         let Some(mut conn) = self.core.check_out(token) else { return };
         conn.ended = true;
-        if broken || conn.hold == Some(Hold::Wait) {
+        if broken || matches!(conn.hold, Some(Hold::Wait)) {
             conn.dead = true;
         } else {
             // Commands that wait for credit or for the end of a pause are carried out before it goes.
