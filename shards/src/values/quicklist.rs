@@ -194,12 +194,13 @@ impl Quicklist {
     fn replace_by_large(&mut self, place: Place, offset: usize, value: &[u8]) {
         let large = self.split_around(place, offset + 1, value);
         let replaced = self.nodes.prev(large).expect("the node that had the element stands before");
-        if self.nodes.get(replaced).count() == 1 {
-            self.remove_node(replaced);
-            return;
-        }
-        self.nodes.alter(replaced, |node| node.alter(|pack| Side::Right.pop(pack, |_| ())));
-        let center = self.join_around(large);
+        let center = if self.nodes.get(replaced).count() == 1 {
+            let (_, next) = self.nodes.remove(replaced);
+            next.expect("the value stands behind")
+        } else {
+            self.nodes.alter(replaced, |node| node.alter(|pack| Side::Right.pop(pack, |_| ())));
+            self.join_around(large)
+        };
         self.settle_around(center);
     }
 
