@@ -74,9 +74,15 @@ impl List {
     /// Adds elements at an end, one after another.
     pub fn push(&mut self, side: Side, values: &[&[u8]], settings: &Settings) {
         self.make_room(values.iter().map(|value| value.len()).sum(), values.len(), settings);
+        values.iter().for_each(|value| self.push_as_is(side, value));
+    }
+
+    /// Adds an element at an end, room having been made.
+    #[inline]
+    pub fn push_as_is(&mut self, side: Side, value: &[u8]) {
         match self {
-            List::Pack(pack) => values.iter().for_each(|value| side.push(pack, value)),
-            List::Quick(quick) => values.iter().for_each(|value| quick.push(side, value)),
+            List::Pack(pack) => side.push(pack, value),
+            List::Quick(quick) => quick.push(side, value),
         }
     }
 
@@ -133,13 +139,21 @@ impl List {
         }
     }
 
-    /// Shows how far from an end (0: the element there) the elements are that are `value`, nearest first, until told to stop.
-    pub fn positions(&self, from: Side, value: &[u8], show: impl FnMut(usize) -> ControlFlow<()>) {
+    /// Shows how far from an end (0: the element there) the elements are that are `value`, nearest first, until told to stop or
+    /// `window` elements have been looked at.
+    pub fn positions(
+        &self,
+        from: Side,
+        value: &[u8],
+        window: usize,
+        mut show: impl FnMut(usize) -> ControlFlow<()>,
+    ) {
+        let show = |place| if place < window { show(place) } else { ControlFlow::Break(()) };
         match self {
             List::Pack(pack) => {
                 let _ = quicklist::positions(pack, from, &Wanted::new(value), show);
             }
-            List::Quick(quick) => quick.positions(from, value, show),
+            List::Quick(quick) => quick.positions(from, value, window, show),
         }
     }
 

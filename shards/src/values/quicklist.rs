@@ -138,11 +138,20 @@ impl Quicklist {
         }
     }
 
-    /// Shows how far from an end (0: the element there) the elements are that are `value`, nearest first, until told to stop.
-    pub fn positions(&self, from: Side, value: &[u8], mut show: impl FnMut(usize) -> ControlFlow<()>) {
+    /// Shows how far from an end (0: the element there) the elements are that are `value`, nearest first, until told to stop;
+    /// looks at no node that is `window` elements away.
+    pub fn positions(
+        &self,
+        from: Side,
+        value: &[u8],
+        window: usize,
+        mut show: impl FnMut(usize) -> ControlFlow<()>,
+    ) {
         let needle = Needle::new(value);
         let (mut place, mut passed) = (self.end(from), 0);
-        while let Some(here) = place {
+        while let Some(here) = place
+            && passed < window
+        {
             let node = self.nodes.get(here);
             let open = node.open();
             if needle.may_be_in(&open)

@@ -14,7 +14,7 @@ enum Change {
     RemoveEqual(Side, usize, usize),
     Trim(i64, i64),
     Range(usize, usize, Side),
-    Positions(Side, usize),
+    Positions(Side, usize, usize),
     Copy,
 }
 
@@ -43,7 +43,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => (side(), 0usize..100, 1usize..5).prop_map(|(side, which, max)| RemoveEqual(side, which, max)),
         1 => (-70i64..20, -20i64..70).prop_map(|(start, stop)| Trim(start, stop)),
         2 => (0usize..80, 0usize..80, side()).prop_map(|(from, count, side)| Range(from, count, side)),
-        2 => (side(), 0usize..100).prop_map(|(side, which)| Positions(side, which)),
+        2 => (side(), 0usize..100, 0usize..90).prop_map(|(side, which, window)| Positions(side, which, window)),
         1 => Just(Copy),
     ]
 }
@@ -142,16 +142,16 @@ fn apply(list: &mut List, model: &mut VecDeque<Vec<u8>>, change: Change, setting
             };
             assert_eq!(seen, expected);
         }
-        Change::Positions(side, which) => {
+        Change::Positions(side, which, window) => {
             let value = known(which);
             let mut seen = Vec::new();
-            list.positions(side, &value, |place| {
+            list.positions(side, &value, window, |place| {
                 seen.push(place);
                 ControlFlow::Continue(())
             });
             let is_it =
                 |place: &usize| model[if side == Side::Left { *place } else { len - 1 - place }] == value;
-            assert_eq!(seen, (0..len).filter(is_it).collect::<Vec<_>>());
+            assert_eq!(seen, (0..len.min(window)).filter(is_it).collect::<Vec<_>>());
         }
         Change::Copy => {
             let copy = list.copy();
