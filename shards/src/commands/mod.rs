@@ -13,6 +13,8 @@ pub mod generic;
 mod keys_tests;
 pub mod keyspace;
 pub mod lcs;
+pub mod list;
+pub mod list_ends;
 pub mod many;
 pub mod memory;
 pub mod object;
@@ -57,6 +59,8 @@ pub const FAMILIES: &[&[Command]] = &[
     object::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
+    list::COMMANDS,
+    list_ends::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

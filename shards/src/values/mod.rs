@@ -13,6 +13,9 @@ use std::ops::Deref;
 
 pub mod hash;
 pub mod list;
+pub mod listpack;
+pub mod lzf;
+pub mod quicklist;
 pub mod set;
 pub mod stream;
 pub mod zset;
