@@ -4,7 +4,7 @@
 //! carries them out one after another; `call` is the one function through which every command of every client passes.
 use crate::admit::Refusal;
 use crate::commands::{Server, Verdict};
-use crate::coordinate::batch::ArgVec;
+use crate::coordinate::batch::{Act, ArgVec};
 use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
@@ -19,6 +19,7 @@ use shards::keyspace::Hashed;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::Flags;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Commands that are looked at together.
 const BATCH: usize = 32;
@@ -416,27 +417,38 @@ impl Core {
                         self.feed_input(&mut conn);
                         self.check_in(conn);
                     }
-                    None => crate::thread::conn::give_back(&mut self.pool, run),
+                    None => {
+                        run.waits.iter().for_each(|waiter| self.abandon(waiter));
+                        crate::thread::conn::give_back(&mut self.pool, run);
+                    }
                 }
             }
             Mail::Done(unit) => {
-                if let Some(mut conn) = self.check_out(unit.origin.token) {
-                    let waits = unit.part(0).waits.take();
-                    match waits {
-                        Some(waiter) => {
-                            let id = unit.part(0).batch.commands[0].id;
-                            self.wait_for_keys(&mut conn, unit.origin.sequence, id, waiter);
-                        }
-                        None => {
-                            let mut pool = std::mem::take(&mut self.pool);
-                            conn.done(unit, &mut pool);
-                            self.pool = pool;
-                            conn.end_order();
-                        }
-                    }
-                    self.feed_input(&mut conn);
-                    self.check_in(conn);
+                let (waits, may_wait) = {
+                    let mut part = unit.part(0);
+                    (part.waits.take(), matches!(part.act, Act::Wait(_)))
+                };
+                if may_wait && waits.is_none() {
+                    self.shared.spanning_waits.fetch_sub(1, Ordering::SeqCst);
                 }
+                let Some(mut conn) = self.check_out(unit.origin.token) else {
+                    // It waits, and nobody waits for it.
+                    return waits.into_iter().for_each(|waiter| self.abandon(&waiter));
+                };
+                match waits {
+                    Some(waiter) => {
+                        let id = unit.part(0).batch.commands[0].id;
+                        self.wait_for_keys(&mut conn, unit.origin.sequence, id, waiter);
+                    }
+                    None => {
+                        let mut pool = std::mem::take(&mut self.pool);
+                        conn.done(unit, &mut pool);
+                        self.pool = pool;
+                        conn.end_order();
+                    }
+                }
+                self.feed_input(&mut conn);
+                self.check_in(conn);
             }
             Mail::Ask(survey) => {
                 if survey.ask(self) {

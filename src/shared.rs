@@ -61,6 +61,9 @@ pub struct Shared {
     pub connections_received: AtomicU64,
     /// How many clients the descriptors allow, at most.
     pub clients_max: AtomicUsize,
+    /// Commands that wait for keys on several shards, or may come to: while there are any, transactions that span shards are gathered, so that
+    /// those who wait are served after the whole of them.
+    pub spanning_waits: AtomicUsize,
     /// The dataset is being loaded.
     pub loading: AtomicBool,
     /// CLIENT PAUSE: twice the time until when (ms since 1970), and 1 more if it holds all commands; 0 for none.
@@ -202,6 +205,7 @@ impl Shared {
             rejected_connections: AtomicU64::new(0),
             connections_received: AtomicU64::new(0),
             clients_max: AtomicUsize::new(config.maxclients as usize),
+            spanning_waits: AtomicUsize::new(0),
             loading: AtomicBool::new(false),
             pause: AtomicI64::new(0),
             over_limit: AtomicBool::new(false),

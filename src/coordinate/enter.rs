@@ -300,6 +300,7 @@ impl Core {
         part.act = Act::Wait(ticket);
         let [only] = shards[..] else {
             conn.hold = Some(Hold::MayWait);
+            self.shared.spanning_waits.fetch_add(1, Ordering::SeqCst);
             return self.enter_unit(conn, Kind::Gathered, &shards, vec![part], Assembly::Plain);
         };
         if !self.may_run_here(conn, only) {

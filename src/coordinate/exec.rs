@@ -14,6 +14,7 @@ use crate::thread::core::Core;
 use shards::reply::Reply;
 use shards::slot::{shard_of_slot, slot_of};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A transaction on its way to the shards.
 #[derive(Debug)]
@@ -104,9 +105,11 @@ impl Core {
         if all.is_empty() {
             return self.exec_without_shards(conn, plan.pieces);
         }
+        let is_awaited = self.shared.spanning_waits.load(Ordering::SeqCst) > 0;
         let fans_out = all.len() > 1
             && watching.is_none()
             && !self.is_listened_to()
+            && !is_awaited
             && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
         let part_count = if fans_out { all.len() } else { 1 };
         let mut parts: Vec<Part> = (0..part_count).map(|_| Part::default()).collect();

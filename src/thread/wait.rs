@@ -15,6 +15,7 @@ use shards::slot::{shard_of_slot, slot_of};
 use shards::waiting::{Served, Waiter};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A connection that waits.
 #[derive(Debug)]
@@ -141,6 +142,9 @@ impl Core {
         let is_served = reply.is_some();
         if let Some((_, waiter)) = &ticket.waiter {
             self.leave_queues(waiter, is_served);
+            if self.shards_of_waiter(waiter).len() > 1 {
+                self.shared.spanning_waits.fetch_sub(1, Ordering::SeqCst);
+            }
         }
         if let Some(mut conn) = self.check_out(ticket.token) {
             conn.hold = None;
@@ -156,6 +160,15 @@ impl Core {
         let Some(ticket) = self.waits.tickets.get(&number) else { return };
         if ticket.waiter.as_ref().is_none_or(|(_, waiter)| waiter.give_up()) {
             self.settle_ticket(number, None);
+        }
+    }
+
+    /// A command waits whose connection is gone: it does not.
+    pub(crate) fn abandon(&mut self, waiter: &Arc<Waiter>) {
+        let _somebody_serves_it = waiter.give_up();
+        self.leave_queues(waiter, false);
+        if self.shards_of_waiter(waiter).len() > 1 {
+            self.shared.spanning_waits.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
