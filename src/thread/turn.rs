@@ -77,8 +77,9 @@ impl Core {
             return true;
         }
         // Whoever looked at this thread before it slept relies on this look: at the stalled part at the door as well, which may
-        // have been entered everywhere since it was put there.
-        mailbox.is_empty() && queue.is_empty() && !queue.waits_at_door()
+        // have been entered everywhere since it was put there. Where the strand is not at the door, or its turn is a part that
+        // may not run yet, there is nothing to stay awake for ([`crate::queues`]).
+        mailbox.is_empty() && !queue.has_work_at_door()
     }
 
     /// Takes the strand back, if nobody uses it at the moment.
