@@ -361,6 +361,15 @@ impl Core {
         self.check_in(conn);
     }
 
+    /// Something of a connection came back: it goes on with what waited for that.
+    #[inline]
+    fn go_on_after_reply(&mut self, conn: &mut Conn) {
+        if conn.deferred.is_some() {
+            self.go_on_with_exec(conn);
+        }
+        self.feed_input(conn);
+    }
+
     /// Mail came: replies, questions.
     pub fn mail_came(&mut self, mail: Mail) {
         match mail {
@@ -371,7 +380,7 @@ impl Core {
                         let mut pool = std::mem::take(&mut self.pool);
                         conn.ran(run, &mut pool);
                         self.pool = pool;
-                        self.feed_input(&mut conn);
+                        self.go_on_after_reply(&mut conn);
                         self.check_in(conn);
                     }
                     None => crate::thread::conn::give_back(&mut self.pool, run),
@@ -382,7 +391,7 @@ impl Core {
                     let mut pool = std::mem::take(&mut self.pool);
                     conn.done(unit, &mut pool);
                     self.pool = pool;
-                    self.feed_input(&mut conn);
+                    self.go_on_after_reply(&mut conn);
                     self.check_in(conn);
                 }
             }

@@ -1,5 +1,6 @@
 //! A connection: what it has sent and not yet got answered, its replies in order, its session.
 use crate::coordinate::batch::{Batch, Origin, Run};
+use crate::coordinate::exec::Deferred;
 use crate::coordinate::merge;
 use crate::coordinate::unit::{Unit, Watching};
 use crate::net::Token;
@@ -39,7 +40,7 @@ pub enum ReplyMode {
 }
 
 /// A transaction between MULTI and EXEC.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Multi {
     /// The commands so far.
     pub batch: Batch,
@@ -48,7 +49,7 @@ pub struct Multi {
 }
 
 /// What a client has set up for itself.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Session {
     /// The selected database.
     pub db: u16,
@@ -115,6 +116,14 @@ impl Returned {
             Returned::Bytes(bytes) => bytes.len(),
         }
     }
+    /// Whether it is a transaction that was given up.
+    fn is_aborted(&self) -> bool {
+        match self {
+            Returned::Run(run) => run.aborted,
+            Returned::Unit(unit) => unit.part(0).aborted,
+            Returned::Bytes(_) => false,
+        }
+    }
 }
 
 /// Commands that a connection may have under way on other threads: at first, and at most.
@@ -134,6 +143,8 @@ fn credit_after(credit: usize, reply_bytes: usize) -> usize {
 struct Pending {
     assembly: Assembly,
     returned: Option<Returned>,
+    /// What comes back is not all of the reply: see [`Conn::defer`].
+    deferred: bool,
     muted: bool,
     /// Bytes of [`Conn::held`] that come right behind it.
     tail_len: usize,
@@ -150,6 +161,8 @@ pub enum Hold {
     Pause,
     /// It lets a time pass before it is answered.
     Wait,
+    /// A transaction whose commands of the server are deferred ([`Conn::defer`]) is under way.
+    Exec,
 }
 
 /// Input that is not consumed yet.
@@ -240,6 +253,8 @@ pub struct Conn {
     first_sequence: u64,
     /// Why it reads no further.
     pub hold: Option<Hold>,
+    /// Commands of the server that wait for the shards' verdict on their transaction.
+    pub deferred: Option<Box<Deferred>>,
     /// Its input is not read from the socket at the moment.
     pub reading_paused: bool,
     /// It is in the list of connections with something to flush.
@@ -296,6 +311,7 @@ impl Conn {
             pending: VecDeque::new(),
             first_sequence: 0,
             hold: None,
+            deferred: None,
             reading_paused: false,
             listed: false,
             ended: false,
@@ -316,6 +332,12 @@ impl Conn {
     #[must_use]
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// Whether it is over. What its shards have done of a transaction is done: it stays until the rest is, gone or not.
+    #[must_use]
+    pub fn may_go(&self) -> bool {
+        self.dead && self.deferred.is_none()
     }
 
     /// How many places in the order of replies are kept.
@@ -357,7 +379,15 @@ impl Conn {
     /// Keeps a place in the order of replies for something that leaves the thread. Gives back its sequence number.
     pub fn expect(&mut self, assembly: Assembly, commands: usize, bytes: usize) -> u64 {
         let muted = self.is_muted();
-        self.pending.push_back(Pending { assembly, returned: None, muted, tail_len: 0, commands, bytes });
+        self.pending.push_back(Pending {
+            assembly,
+            returned: None,
+            deferred: false,
+            muted,
+            tail_len: 0,
+            commands,
+            bytes,
+        });
         self.in_flight.0 += commands;
         self.in_flight.1 += bytes;
         self.first_sequence + self.pending.len() as u64 - 1
@@ -400,9 +430,44 @@ impl Conn {
         pending.returned = Some(returned);
         self.in_flight.0 -= pending.commands;
         self.in_flight.1 -= pending.bytes;
-        while self.pending.front().is_some_and(|first| first.returned.is_some()) {
+        self.release(pool);
+    }
+
+    /// Moves the replies that are there, up to the first that is not, to the output.
+    fn release(&mut self, pool: &mut Pool) {
+        while self.pending.front().is_some_and(|first| first.returned.is_some() && !first.deferred) {
             self.release_first(pool);
         }
+    }
+
+    /// The place that was kept last is a transaction's, some commands of which are carried out here once the shards have told
+    /// that it is not given up. Until then nothing else of the connection is.
+    pub fn defer(&mut self, deferred: Deferred) {
+        if let Some(last) = self.pending.back_mut() {
+            last.deferred = true;
+            self.deferred = Some(Box::new(deferred));
+            self.hold = Some(Hold::Exec);
+        }
+    }
+
+    /// Whether the transaction that was entered last was given up, once that is known.
+    #[must_use]
+    pub fn was_aborted(&self) -> Option<bool> {
+        self.pending.back()?.returned.as_ref().map(Returned::is_aborted)
+    }
+
+    /// The deferred commands are carried out, with these replies (none, if the transaction was given up): the connection
+    /// goes on.
+    pub fn complete(&mut self, replies: Vec<Vec<u8>>, pool: &mut Pool) {
+        self.hold = None;
+        if let Some(last) = self.pending.back_mut() {
+            last.deferred = false;
+            if let Assembly::Exec(pieces) = &mut last.assembly {
+                let known = pieces.iter_mut().filter(|piece| matches!(piece, Piece::Known(_)));
+                known.zip(replies).for_each(|(piece, reply)| *piece = Piece::Known(reply));
+            }
+        }
+        self.release(pool);
     }
 
     /// Moves the first reply, which is there, and what is known behind it to the output.

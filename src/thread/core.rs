@@ -296,7 +296,7 @@ impl Core {
     /// Puts a connection back, or lets it go if it died meanwhile.
     #[inline]
     pub fn check_in(&mut self, mut conn: Box<Conn>) {
-        if conn.dead {
+        if conn.may_go() {
             self.let_go(*conn);
             return;
         }
@@ -314,7 +314,7 @@ impl Core {
 
     /// Puts a connection back that has just been flushed.
     pub fn check_in_flushed(&mut self, conn: Box<Conn>) {
-        if conn.dead {
+        if conn.may_go() {
             return self.let_go(*conn);
         }
         let index = conn.token.index as usize;
