@@ -42,6 +42,7 @@ impl Core {
                 "Closing client that reached max query buffer length: id={}",
                 conn.id
             ));
+            self.stats.query_disconnections += 1;
             conn.dead = true;
         }
     }
@@ -104,7 +105,7 @@ impl Core {
             && !conn.dead
             && commands < conn.credit
             && bytes < IN_FLIGHT_BYTES_MAX
-            && conn.output_bytes() < self.output_bytes_max()
+            && !self.is_unread(conn)
     }
 
     fn limits(&self, conn: &Conn) -> Limits {

@@ -237,6 +237,10 @@ impl Shared {
     pub fn unpause(&self) {
         self.pause.store(0, Ordering::Relaxed);
     }
+    /// Until when it pauses, or paused last, ms since 1970.
+    pub fn paused_until_ms(&self) -> i64 {
+        self.pause.load(Ordering::Relaxed) >> 1
+    }
     /// What is paused at a time.
     #[inline]
     pub fn paused(&self, now_ms: i64) -> Paused {

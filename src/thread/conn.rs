@@ -1,4 +1,5 @@
 //! A connection: what it has sent and not yet got answered, its replies in order, its session.
+use super::overflow::OutputClass;
 use crate::coordinate::batch::{Batch, Origin, Run};
 use crate::coordinate::exec::Deferred;
 use crate::coordinate::merge;
@@ -255,6 +256,10 @@ pub struct Conn {
     pub hold: Option<Hold>,
     /// Commands of the server that wait for the shards' verdict on their transaction.
     pub deferred: Option<Box<Deferred>>,
+    /// Which limit holds for its output.
+    pub output_class: OutputClass,
+    /// Since when more of its output waits than the soft limit allows, ms since 1970.
+    pub over_soft_since_ms: Option<i64>,
     /// Its input is not read from the socket at the moment.
     pub reading_paused: bool,
     /// It is in the list of connections with something to flush.
@@ -312,6 +317,8 @@ impl Conn {
             first_sequence: 0,
             hold: None,
             deferred: None,
+            output_class: OutputClass::Normal,
+            over_soft_since_ms: None,
             reading_paused: false,
             listed: false,
             ended: false,

@@ -6,6 +6,7 @@
 pub mod conn;
 pub mod core;
 pub mod expire;
+pub mod overflow;
 mod turn;
 pub mod wait;
 
@@ -193,13 +194,14 @@ impl Thread {
         let tick_ms = 1000 / i64::from(self.core.config.hz.clamp(1, 500));
         self.core.sweep_slice(tick_ms);
         self.core.end_waits();
+        self.core.end_pause();
         if now_ms < self.next_tick_ms {
             return;
         }
         self.next_tick_ms = now_ms + tick_ms;
         self.core.take_reading();
         self.core.close_idle();
-        self.core.end_pause();
+        self.core.give_up_slow_readers();
     }
 
     fn publish(&self) {
@@ -287,7 +289,9 @@ impl Thread {
         let sweep = self.core.sweep_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let times_out = self.core.conn_count > 0 && self.core.config.timeout_seconds > 0;
         let wait = self.core.wait_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
-        (times_out || self.core.holds_paused).then_some(tick).into_iter().chain(sweep).chain(wait).min()
+        let pause = self.core.pause_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
+        let ticks = times_out || self.core.watches_unread;
+        ticks.then_some(tick).into_iter().chain(sweep).chain(wait).chain(pause).min()
     }
 
     /// The last turns: what is in the buffers goes out, for a short while.
