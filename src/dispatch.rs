@@ -403,7 +403,7 @@ impl Core {
             }
             Mail::Answered(survey) => self.answered(&survey),
             Mail::Noticed(token, noticed) => self.keep_noticed(token, noticed),
-            Mail::Client(..) | Mail::Stop => unreachable!("the loop takes these"),
+            Mail::Client(..) | Mail::Listen(_) | Mail::Stop => unreachable!("the loop takes these"),
         }
     }
 }

@@ -145,6 +145,8 @@ pub enum Mail {
     Done(Arc<Unit>),
     /// A new client.
     Client(OwnedFd, crate::thread::conn::Peer),
+    /// Other sockets to accept from, in place of those over TCP.
+    Listen(Vec<OwnedFd>),
     /// A question to every thread.
     Ask(Arc<Survey>),
     /// Every thread has answered this thread's question.

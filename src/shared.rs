@@ -1,6 +1,7 @@
 //! What all threads of a server share: queues, mailboxes, the gate, the configuration, counters.
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
+use crate::listeners::Listeners;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::table::Names;
 use shards::settings::Settings;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub gate: Gate,
     /// What each shard last said of itself.
     pub published: Box<[Published]>,
+    /// The sockets that new clients come to.
+    pub listeners: Listeners,
     /// The names of commands.
     pub names: Names,
     /// When the server started, ms since 1970.
@@ -186,6 +189,7 @@ impl Shared {
             mailboxes: mailboxes(shard_count),
             gate: Gate::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
+            listeners: Listeners::default(),
             names,
             started_ms: now_ms,
             replication_id: Mutex::new(run_id.chars().rev().collect()),

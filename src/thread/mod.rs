@@ -30,12 +30,21 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Freed entries a turn: a slice of well under a millisecond.
 const FREED_MAX: usize = 2_000;
 
+/// A socket that a thread accepts from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listener {
+    Tcp,
+    Unix,
+    /// No longer: CONFIG SET port or bind.
+    Closed,
+}
+
 /// A thread with its sockets.
 pub struct Thread {
     core: Core,
     driver: Driver,
-    /// What listens on this thread, in the order of its numbers: whether it is the Unix socket.
-    listeners: Vec<bool>,
+    /// What listens on this thread, in the order of its numbers.
+    listeners: Vec<Listener>,
     next_tick_ms: i64,
     next_thread: usize,
 }
@@ -51,7 +60,18 @@ impl Thread {
     /// Accepts from this socket, on behalf of all threads.
     pub fn listen(&mut self, socket: OwnedFd, is_unix: bool) {
         self.driver.listen(self.listeners.len(), socket);
-        self.listeners.push(is_unix);
+        self.listeners.push(if is_unix { Listener::Unix } else { Listener::Tcp });
+    }
+
+    /// Accepts from these sockets in place of those over TCP.
+    fn listen_instead(&mut self, sockets: Vec<OwnedFd>) {
+        for (number, listener) in self.listeners.iter_mut().enumerate() {
+            if *listener == Listener::Tcp {
+                *listener = Listener::Closed;
+                self.driver.stop_listening(number);
+            }
+        }
+        sockets.into_iter().for_each(|socket| self.listen(socket, false));
     }
 
     /// Turns until it is told to stop.
@@ -108,6 +128,7 @@ impl Thread {
         while let Some(mail) = self.core.read_mail() {
             match mail {
                 Mail::Client(socket, peer) => self.admit(socket, peer),
+                Mail::Listen(sockets) => self.listen_instead(sockets),
                 Mail::Stop => self.core.stop = true,
                 _ => unreachable!("the core reads what is not the loop's"),
             }
@@ -124,12 +145,14 @@ impl Thread {
     fn accepted(&mut self, listener: usize, result: std::io::Result<OwnedFd>) {
         let socket = match result {
             Ok(socket) => socket,
+            // What says so is shut, as its port is being changed.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => return,
             Err(error) => {
                 return crate::log::warning(format_args!("Accepting client connection: {error}"));
             }
         };
         let shared = std::sync::Arc::clone(&self.core.shared);
-        let is_unix = self.listeners[listener];
+        let is_unix = self.listeners[listener] == Listener::Unix;
         let peer = crate::server::peer_of(&socket, is_unix, &self.core.config.unixsocket);
         if let Some(refusal) = crate::server::refusal(&shared, &self.core.config, &peer) {
             return crate::server::refuse(&socket, &refusal);

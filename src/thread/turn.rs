@@ -13,7 +13,7 @@ impl Core {
         self.settle();
     }
 
-    /// Reads mail until there is none, or something for the loop: a client, or that it is to stop.
+    /// Reads mail until there is none, or something for the loop: a client, other sockets, or that it is to stop.
     pub fn read_mail(&mut self) -> Option<Mail> {
         let shared = Arc::clone(&self.shared);
         let mailbox = &shared.mailboxes[self.id];
@@ -34,7 +34,7 @@ impl Core {
             }
             for _ in 0..self.own_mail.len() {
                 match self.own_mail.pop_front() {
-                    Some(mail @ (Mail::Client(..) | Mail::Stop)) => return Some(mail),
+                    Some(mail @ (Mail::Client(..) | Mail::Listen(_) | Mail::Stop)) => return Some(mail),
                     Some(mail) => self.mail_came(mail),
                     None => {}
                 }
