@@ -2,6 +2,7 @@
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
 use crate::listeners::Listeners;
+use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::table::Names;
 use shards::settings::Settings;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub mailboxes: Box<[Mailbox]>,
     /// How units enter.
     pub gate: Gate,
+    /// Who listens to what.
+    pub exchange: Exchange,
     /// What each shard last said of itself.
     pub published: Box<[Published]>,
     /// The sockets that new clients come to.
@@ -188,6 +191,7 @@ impl Shared {
             queues: queues(shard_count),
             mailboxes: mailboxes(shard_count),
             gate: Gate::new(shard_count),
+            exchange: Exchange::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             listeners: Listeners::default(),
             names,
@@ -306,5 +310,17 @@ pub fn settings_of(config: &Config) -> Settings {
         lfu_decay_minutes: config.lfu_decay_minutes,
         active_expire: true,
         keep_expired: false,
+        hash_listpack_entries_max: config.hash_max_listpack_entries as usize,
+        hash_listpack_value_bytes_max: config.hash_max_listpack_value_bytes as usize,
+        list_listpack_size: config.list_max_listpack_size,
+        list_compress_depth: config.list_compress_depth,
+        set_intset_entries_max: config.set_max_intset_entries as usize,
+        set_listpack_entries_max: config.set_max_listpack_entries as usize,
+        set_listpack_value_bytes_max: config.set_max_listpack_value_bytes as usize,
+        zset_listpack_entries_max: config.zset_max_listpack_entries as usize,
+        zset_listpack_value_bytes_max: config.zset_max_listpack_value_bytes as usize,
+        hll_sparse_bytes_max: config.hll_sparse_max_bytes as usize,
+        stream_node_bytes_max: config.stream_node_max_bytes as usize,
+        stream_node_entries_max: config.stream_node_max_entries as usize,
     }
 }

@@ -3,10 +3,12 @@
 //! A command never knows on how many shards it runs: it makes a [`Key`] of an argument and asks the context for what that
 //! key holds. One shard in hand is the common case; a gathered unit brings several.
 use crate::effects::{Class, Effects};
-use crate::keyspace::{Entry, EntryRef, Hashed, StrRef, Value, access};
+use crate::fault::{Fault, WRONG_TYPE};
+use crate::keyspace::{Entry, EntryRef, Hashed, Previous, StrRef, Value, access};
 use crate::reply::Reply;
 use crate::settings::Settings;
 use crate::shard::{Db, Shard};
+use crate::values::{Hand, Held, Kind};
 
 /// A key in a database, its hash and slot worked out once.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,16 @@ pub enum Expiry {
     Keep,
     /// At this time, ms since 1970.
     At(i64),
+}
+
+/// What a change of a collection gave.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Altered<T> {
+    /// What the change gave back.
+    pub value: T,
+    /// The collection was left empty and its key is gone (or was not made).
+    pub emptied: bool,
 }
 
 /// The context of a command. What it asks of [`Keys`] it may ask of this; `cx.keys` by name lets a value be looked at
@@ -274,16 +286,21 @@ impl Keys<'_> {
             Expiry::At(at) => Some(at),
         };
         let (now_ms, settings) = (self.now_ms, self.settings);
-        let Shard { dbs, dice, version, .. } = self.shard(key.hashed.slot);
+        let shard = self.shard(key.hashed.slot);
+        let Shard { dbs, dice, version, .. } = shard;
         let lru = match previous {
             Some((_, lru)) => access::used(lru, now_ms, settings, dice),
             None => access::fresh(now_ms, settings),
         };
-        let existed = dbs[usize::from(key.db)].table.set(key.hashed, value, expires_at_ms, lru, *version);
-        if !existed {
-            self.notify(Class::NEW, "new", key);
+        match dbs[usize::from(key.db)].table.set(key.hashed, value, expires_at_ms, lru, *version) {
+            Previous::Overwritten => {}
+            Previous::Replaced(entry) => shard.bury(entry),
+            Previous::None => {
+                self.notify(Class::NEW, "new", key);
+                return false;
+            }
         }
-        existed
+        true
     }
 
     /// Gives a key that is there another value and leaves its expiry: in place where that is possible. Tells nobody.
@@ -365,7 +382,7 @@ impl Keys<'_> {
             None => {
                 fresh = true;
                 let lru = access::fresh(now_ms, settings);
-                table.set(key.hashed, Value::Owned(vec![0; len_min]), None, lru, version);
+                let _nothing = table.set(key.hashed, Value::Owned(vec![0; len_min]), None, lru, version);
             }
         }
         let change = |entry: &mut Entry| {
@@ -393,7 +410,81 @@ impl Keys<'_> {
     /// Removes a key; whether it was there. Tells nobody.
     pub fn remove(&mut self, key: Key<'_>) -> bool {
         self.expire_if_due(key);
-        self.take(key).is_some()
+        self.bury(key)
+    }
+
+    /// Takes a key out and frees what it held, in slices where that is much; whether it was there.
+    fn bury(&mut self, key: Key<'_>) -> bool {
+        let Shard { dbs, .. } = self.shard(key.hashed.slot);
+        match dbs[usize::from(key.db)].table.remove(key.hashed) {
+            Some(entry) => self.shard(key.hashed.slot).bury(entry),
+            None => return false,
+        }
+        true
+    }
+
+    /// The collection that a key holds, for a command that reads: as [`Keys::lookup_read`].
+    #[inline]
+    pub fn read<K: Kind>(&mut self, key: Key<'_>) -> Result<Option<Held<'_, K>>, Fault> {
+        self.lookup_read(key).map(|entry| entry.as_kind().ok_or(WRONG_TYPE)).transpose()
+    }
+
+    /// The collection that a key holds, for a command that is about to write: as [`Keys::lookup_write`].
+    #[inline]
+    pub fn to_write<K: Kind>(&mut self, key: Key<'_>) -> Result<Option<Held<'_, K>>, Fault> {
+        self.lookup_write(key).map(|entry| entry.as_kind().ok_or(WRONG_TYPE)).transpose()
+    }
+
+    /// A collection that has been looked up before in this command, so that several can be seen at once.
+    pub fn peek_as<K: Kind>(&self, key: Key<'_>) -> Result<Option<Held<'_, K>>, Fault> {
+        self.peek(key).map(|entry| entry.as_kind().ok_or(WRONG_TYPE)).transpose()
+    }
+
+    /// Changes the collection that a key holds; nothing where it holds none. One that is left empty goes away, which the caller
+    /// tells (the event of its change first, then `del`): see [`Altered`]. Tells nobody.
+    pub fn alter<K: Kind, T>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(&mut K, &mut Hand<'_>) -> T,
+    ) -> Result<Option<Altered<T>>, Fault> {
+        if self.to_write::<K>(key)?.is_none() {
+            return Ok(None);
+        }
+        let (settings, now_ms) = (self.settings, self.now_ms);
+        let Shard { dbs, dice, .. } = self.shard(key.hashed.slot);
+        let mut hand = Hand { settings, dice, now_ms };
+        let altered = dbs[usize::from(key.db)].table.change(key.hashed, |entry| {
+            entry.alter(|object: &mut K| {
+                let value = change(object, &mut hand);
+                Altered { value, emptied: K::GOES_EMPTY && object.is_empty() }
+            })
+        });
+        let altered = altered.flatten().expect("seen above, of this kind");
+        if altered.emptied {
+            self.bury(key);
+        }
+        Ok(Some(altered))
+    }
+
+    /// The same where a key that holds nothing gets a collection first; one that stays empty is not kept.
+    pub fn alter_or_make<K: Kind, T>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(&mut K, &mut Hand<'_>) -> T,
+    ) -> Result<Altered<T>, Fault> {
+        let is_missing = self.to_write::<K>(key)?.is_none();
+        if !is_missing {
+            return self.alter(key, change).map(|altered| altered.expect("seen above"));
+        }
+        let (settings, now_ms) = (self.settings, self.now_ms);
+        let mut object = K::empty();
+        let dice = &mut self.shard(key.hashed.slot).dice;
+        let value = change(&mut object, &mut Hand { settings, dice, now_ms });
+        let emptied = K::GOES_EMPTY && object.is_empty();
+        if !emptied {
+            self.set(key, Value::Object(object.into()), Expiry::None);
+        }
+        Ok(Altered { value, emptied })
     }
 
     /// A write happened: the dataset is one change further, WATCHers of the key learn of it, an event is told.
@@ -423,7 +514,7 @@ impl Keys<'_> {
 
     /// Removes a key whose time has come.
     pub fn expire(&mut self, key: Key<'_>) {
-        if !self.settings.keep_expired && self.take(key).is_some() {
+        if !self.settings.keep_expired && self.bury(key) {
             self.shard(key.hashed.slot).counts.expired_keys += 1;
             self.effects.record(key.db, &[b"DEL", key.bytes()]);
             self.changed(key);
@@ -433,13 +524,13 @@ impl Keys<'_> {
 
     /// The string that a key holds, for a command that reads.
     #[inline]
-    pub fn read_string(&mut self, key: Key<'_>) -> Result<Option<StrRef<'_>>, crate::fault::Fault> {
-        Ok(self.lookup_read(key).map(EntryRef::string))
+    pub fn read_string(&mut self, key: Key<'_>) -> Result<Option<StrRef<'_>>, Fault> {
+        self.lookup_read(key).map(|entry| entry.as_string().ok_or(WRONG_TYPE)).transpose()
     }
 
     /// The string that a key holds, for a command that is about to write.
     #[inline]
-    pub fn string_to_write(&mut self, key: Key<'_>) -> Result<Option<StrRef<'_>>, crate::fault::Fault> {
-        Ok(self.lookup_write(key).map(EntryRef::string))
+    pub fn string_to_write(&mut self, key: Key<'_>) -> Result<Option<StrRef<'_>>, Fault> {
+        self.lookup_write(key).map(|entry| entry.as_string().ok_or(WRONG_TYPE)).transpose()
     }
 }

@@ -13,11 +13,11 @@ pub struct Digest([u8; 20]);
 
 impl Digest {
     /// Adds something whose order does not matter.
-    fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.xor(Digest(Sha1::digest(bytes).into()));
     }
     /// Adds something that comes after what was added before.
-    fn mix(&mut self, bytes: &[u8]) {
+    pub(crate) fn mix(&mut self, bytes: &[u8]) {
         self.add(bytes);
         self.0 = Sha1::digest(self.0).into();
     }
@@ -39,8 +39,13 @@ pub fn of_value(entry: EntryRef<'_>) -> Digest {
 }
 
 fn mixed_with_value(mut digest: Digest, entry: EntryRef<'_>) -> Digest {
-    digest.mix(&TYPE_STRING.to_be_bytes());
-    digest.mix(entry.string().bytes(&mut [0; 20]));
+    match entry.as_object() {
+        Some(object) => object.digest(&mut digest),
+        None => {
+            digest.mix(&TYPE_STRING.to_be_bytes());
+            digest.mix(entry.string().bytes(&mut [0; 20]));
+        }
+    }
     if entry.expires_at_ms().is_some() {
         digest.add(b"!!expire!!");
     }

@@ -17,4 +17,5 @@ pub mod settings;
 pub mod shard;
 pub mod slot;
 pub mod spec;
+pub mod values;
 pub mod watch;

@@ -2,8 +2,9 @@
 //! may run commands on it.
 use crate::dice::Dice;
 use crate::expiry::AverageTtl;
-use crate::keyspace::{Hashed, Table};
+use crate::keyspace::{Entry, Hashed, Table};
 use crate::slot::slots_of_shard;
+use crate::values::Object;
 use crate::watch::Watches;
 use std::ops::Range;
 
@@ -57,6 +58,8 @@ pub struct Shard {
     pub counts: Counts,
     /// Tables that nobody uses any more, to be freed in slices.
     discarded: Vec<Table>,
+    /// Large collections that nobody uses any more, likewise.
+    heavy: Vec<Object>,
     /// Where active expiry goes on: database and cursor.
     pub(crate) sweep: (usize, u64),
     /// The version of entries made now: toggled when a snapshot begins.
@@ -83,6 +86,7 @@ impl Shard {
             dice: Dice::new(seed),
             counts: Counts::default(),
             discarded: Vec::new(),
+            heavy: Vec::new(),
             sweep: (0, 0),
             version: false,
         }
@@ -101,7 +105,8 @@ impl Shard {
     #[must_use]
     pub fn entries_bytes(&self) -> usize {
         let tables = self.dbs.iter().map(|db| &db.table).chain(&self.discarded);
-        tables.map(Table::entries_bytes).sum()
+        tables.map(Table::entries_bytes).sum::<usize>()
+            + self.heavy.iter().map(Object::memory_bytes).sum::<usize>()
     }
     /// Bytes of the tables themselves.
     #[must_use]
@@ -121,12 +126,23 @@ impl Shard {
     /// Whether something waits to be freed.
     #[must_use]
     pub fn has_discarded(&self) -> bool {
-        !self.discarded.is_empty()
+        !self.discarded.is_empty() || !self.heavy.is_empty()
     }
-    /// Frees up to `budget` discarded entries.
+    /// An entry that is no longer anybody's: gone at once, or in slices where it holds much.
+    #[inline]
+    pub fn bury(&mut self, mut entry: Entry) {
+        if entry.view().as_object().is_some_and(|object| object.is_heavy()) {
+            self.heavy.extend(entry.take_object());
+        }
+    }
+    /// Frees up to `budget` discarded entries or elements.
     pub fn free_some(&mut self, budget: usize) {
-        if let Some(table) = self.discarded.last_mut()
-            && table.free_some(budget)
+        if let Some(object) = self.heavy.last_mut() {
+            if object.free_some(budget) {
+                self.heavy.pop();
+            }
+        } else if let Some(table) = self.discarded.last_mut()
+            && table.free_some(budget, &mut self.heavy)
         {
             self.discarded.pop();
         }

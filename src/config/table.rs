@@ -193,8 +193,8 @@ parameters! {
         "list-max-listpack-size" | "list-max-ziplist-size" => list_max_listpack_size: i32 = -2,
             number(i32::MIN, i32::MAX, ""), [],
             "How much one node of a list holds: a positive number is elements, -1 to -5 are 4, 8, 16, 32, 64 KB.";
-        "list-compress-depth" => list_compress_depth: u32 = 0, number(0, i32::MAX, "nodes"), [INERT],
-            "How many nodes at each end of a list Redis leaves uncompressed. Braid does not compress lists.";
+        "list-compress-depth" => list_compress_depth: u32 = 0, number(0, i32::MAX, "nodes"), [],
+            "How many nodes at each end of a list are left uncompressed when those between are compressed; 0 compresses none.";
         "set-max-intset-entries" => set_max_intset_entries: u64 = 512, number(0, i64::MAX, "members"), [],
             "A set of integers with no more members is kept as a sorted array.";
         "set-max-listpack-entries" => set_max_listpack_entries: u64 = 128, number(0, i64::MAX, "members"), [],

@@ -103,7 +103,8 @@ impl Core {
 
     /// Makes the plan without doing anything, and enters it.
     fn rehearse_exec(&mut self, conn: &mut Conn, mut plan: Plan) {
-        let before = conn.session.clone();
+        let Session { db, resp, authenticated, no_touch, .. } = conn.session;
+        let name = conn.session.name.clone();
         plan.is_rehearsed = true;
         while let Some(&command) = plan.queued.commands.get(plan.next) {
             plan.next += 1;
@@ -120,7 +121,9 @@ impl Core {
         }
         let deferred = Deferred { queued: plan.queued.clone(), next: 0, replies: Vec::new() };
         self.enter_exec(conn, plan);
-        conn.session = Session { watching: None, ..before };
+        let session = &mut conn.session;
+        (session.db, session.resp, session.authenticated) = (db, resp, authenticated);
+        (session.no_touch, session.name) = (no_touch, name);
         conn.defer(deferred);
     }
 
@@ -202,8 +205,10 @@ impl Core {
         if all.is_empty() {
             return self.exec_without_shards(conn, plan.pieces);
         }
-        let fans_out =
-            all.len() > 1 && watching.is_none() && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
+        let fans_out = all.len() > 1
+            && watching.is_none()
+            && !self.is_listened_to()
+            && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
         let part_count = if fans_out { all.len() } else { 1 };
         let mut parts: Vec<Part> = (0..part_count).map(|_| Part::default()).collect();
         for part in &mut parts {

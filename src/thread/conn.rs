@@ -1,11 +1,11 @@
 //! A connection: what it has sent and not yet got answered, its replies in order, its session.
-use super::overflow::OutputClass;
 use crate::coordinate::batch::{Batch, Origin, Run};
 use crate::coordinate::exec::Deferred;
 use crate::coordinate::merge;
 use crate::coordinate::unit::{Unit, Watching};
 use crate::net::Token;
 use crate::protocol::parse::Parser;
+use crate::pubsub::Subscriptions;
 use crate::table::CommandId;
 use shards::reply::{Reply, Resp};
 use shards::spec::Merge;
@@ -41,7 +41,7 @@ pub enum ReplyMode {
 }
 
 /// A transaction between MULTI and EXEC.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Multi {
     /// The commands so far.
     pub batch: Batch,
@@ -50,7 +50,7 @@ pub struct Multi {
 }
 
 /// What a client has set up for itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Session {
     /// The selected database.
     pub db: u16,
@@ -76,6 +76,8 @@ pub struct Session {
     pub executing: Option<usize>,
     /// The keys it watches.
     pub watching: Option<Watching>,
+    /// The channels and patterns it is subscribed to, while there are any.
+    pub subscriptions: Option<Box<Subscriptions>>,
 }
 
 /// How the replies to something that left the thread become the reply to the client.
@@ -164,6 +166,8 @@ pub enum Hold {
     Wait,
     /// A transaction whose commands of the server are deferred ([`Conn::defer`]) is under way.
     Exec,
+    /// Its next command comes when those before it are answered: listeners are to hear of them in order.
+    Order,
 }
 
 /// Input that is not consumed yet.
@@ -256,8 +260,8 @@ pub struct Conn {
     pub hold: Option<Hold>,
     /// Commands of the server that wait for the shards' verdict on their transaction.
     pub deferred: Option<Box<Deferred>>,
-    /// Which limit holds for its output.
-    pub output_class: OutputClass,
+    /// It left too much unread: it is closed with the next flush, whatever waits for it.
+    pub given_up: bool,
     /// Since when more of its output waits than the soft limit allows, ms since 1970.
     pub over_soft_since_ms: Option<i64>,
     /// Its input is not read from the socket at the moment.
@@ -317,7 +321,7 @@ impl Conn {
             first_sequence: 0,
             hold: None,
             deferred: None,
-            output_class: OutputClass::Normal,
+            given_up: false,
             over_soft_since_ms: None,
             reading_paused: false,
             listed: false,
@@ -375,6 +379,29 @@ impl Conn {
                 self.held = reply.bytes;
             }
         }
+    }
+
+    /// What is written of the reply so far is a push, which a client gets whether it wants replies or not.
+    pub fn keep_written(&mut self, reply: &Reply) {
+        self.reply_start = reply.bytes.len();
+    }
+
+    /// Puts something that is no reply behind the replies that are known or awaited.
+    pub fn push(&mut self, bytes: &[u8]) {
+        match self.pending.back_mut() {
+            None => self.out.extend_from_slice(bytes),
+            Some(last) => {
+                last.tail_len += bytes.len();
+                self.held.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Whether it speaks RESP2 and has subscribed to something: then it may do little else.
+    #[inline]
+    #[must_use]
+    pub fn is_listener_only(&self) -> bool {
+        self.session.subscriptions.is_some() && self.session.resp == Resp::V2
     }
 
     /// Whether the reply of the command that is being carried out is not wanted.
@@ -475,6 +502,13 @@ impl Conn {
             }
         }
         self.release(pool);
+    }
+
+    /// What it waited for to keep its order is answered, if all is.
+    pub fn end_order(&mut self) {
+        if self.hold == Some(Hold::Order) && !self.has_pending() {
+            self.hold = None;
+        }
     }
 
     /// Moves the first reply, which is there, and what is known behind it to the output.

@@ -239,6 +239,7 @@ impl Thread {
         while let Some(token) = self.core.to_flush.pop() {
             let Some(mut conn) = self.core.check_out(token) else { continue };
             conn.listed = false;
+            conn.dead |= conn.given_up;
             if !conn.out.is_empty() && conn.sending_bytes == 0 {
                 conn.sending_bytes = conn.out.len();
                 self.core.output_bytes += conn.out.len();

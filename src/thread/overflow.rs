@@ -9,10 +9,9 @@ use super::core::Core;
 use crate::config::{Config, OutputBufferLimit};
 
 /// Which of the limits holds for a client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum OutputClass {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum OutputClass {
     /// It asks, and is answered.
-    #[default]
     Normal,
     /// It has subscribed to something.
     Pubsub,
@@ -41,7 +40,7 @@ impl Core {
         if self.output_bytes > UNREAD_BYTES_ALL && unread_bytes >= UNREAD_BYTES_CROWDED {
             return true;
         }
-        let limit = limit_of(&self.config, conn.output_class);
+        let limit = limit_of(&self.config, class_of(conn));
         let counted =
             |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).saturating_add(UNCOUNTED_BYTES);
         let stop_bytes = match limit.hard_bytes {
@@ -62,7 +61,7 @@ impl Core {
 
     #[cold]
     fn look_at_unread(&mut self, conn: &mut Conn) {
-        let limit = limit_of(&self.config, conn.output_class);
+        let limit = limit_of(&self.config, class_of(conn));
         let bytes = conn.output_bytes().saturating_sub(UNCOUNTED_BYTES) as u64;
         let is_over = |limit_bytes: u64| limit_bytes > 0 && bytes > 0 && bytes >= limit_bytes;
         let mut give_up = is_over(limit.hard_bytes);
@@ -74,7 +73,7 @@ impl Core {
         } else {
             conn.over_soft_since_ms = None;
         }
-        if give_up && !conn.dead {
+        if give_up && !conn.given_up {
             crate::log::warning(format_args!(
                 "Client id={} addr={} name={} omem={bytes} scheduled to be closed ASAP for overcoming of output buffer \
                  limits.",
@@ -83,7 +82,10 @@ impl Core {
                 String::from_utf8_lossy(&conn.session.name),
             ));
             self.stats.output_disconnections += 1;
-            conn.dead = true;
+            // Not here and now: who adds to its output may be in the middle of telling others the same.
+            conn.given_up = true;
+            conn.closing = true;
+            conn.out = Vec::new();
         }
     }
 
@@ -112,6 +114,11 @@ impl Core {
             .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
             .fold(UNREAD_BYTES_CROWDED, usize::min);
     }
+}
+
+/// Whose limit holds for a client.
+fn class_of(conn: &Conn) -> OutputClass {
+    if conn.session.subscriptions.is_some() { OutputClass::Pubsub } else { OutputClass::Normal }
 }
 
 /// The limit of a class. A replica may lag behind as far as the backlog goes.

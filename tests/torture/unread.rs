@@ -75,3 +75,33 @@ fn who_is_above_the_hard_limit_is_given_up_at_once() {
         assert_eq!(given_up(&mut client), 1);
     }
 }
+
+#[test]
+fn a_subscriber_that_does_not_read_is_given_up_and_the_others_hear_all() {
+    const MESSAGES: usize = 60;
+    for server in servers() {
+        let mut client = Client::connect(server.address);
+        limit(&mut client, "pubsub 4mb 0 0");
+        let mut deaf: Vec<Raw> = (0..3).map(|_| Raw::connect(&server)).collect();
+        deaf.iter_mut().for_each(|raw| raw.send(&request(&[&["SUBSCRIBE", "news"]])));
+        let mut listener = Client::connect(server.address);
+        assert!(matches!(listener.call(&["SUBSCRIBE", "news"]), Reply::Array(_)));
+        deaf.iter_mut().for_each(|raw| assert_eq!(raw.read(4), b"*3\r\n"));
+        let hearing = std::thread::spawn(move || {
+            for number in 0..MESSAGES {
+                let Reply::Array(words) = listener.receive() else { panic!("a message is an array") };
+                let Reply::Bulk(text) = &words[2] else { panic!("a message is a text") };
+                assert_eq!(text.split(|byte| *byte == b'.').next(), Some(number.to_string().as_bytes()));
+            }
+            listener
+        });
+        for number in 0..MESSAGES {
+            client.call(&["PUBLISH", "news", &format!("{number}.{}", "x".repeat(VALUE_BYTES / 2))]);
+            // The one that reads has the time to.
+            std::thread::sleep(Duration::from_millis(3));
+        }
+        let _listener = hearing.join().expect("it heard all");
+        assert_eq!(given_up(&mut client), 3);
+        assert_eq!(client.call(&["PUBLISH", "news", "end"]), Reply::Int(1));
+    }
+}

@@ -49,7 +49,7 @@ fn object(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.key(),
         entry.encoding(),
-        serialized_bytes(entry.string()),
+        entry.as_string().map_or(0, serialized_bytes),
         entry.lru(),
         access::idle_seconds(entry.lru(), now_ms),
     );

@@ -141,7 +141,7 @@ fn give_end(cx: &mut Call<'_>, args: Args<'_>, time: Time) -> Outcome {
 /// Gives a key that exists its end; one in the past is its end at once.
 fn set_end(cx: &mut Keys<'_>, key: Key<'_>, at_ms: i64) {
     if at_ms <= cx.now_ms {
-        cx.take(key);
+        cx.remove(key);
         cx.record(&[b"DEL", key.bytes()]);
         cx.wrote(key, Class::GENERIC, "del");
     } else {

@@ -70,7 +70,7 @@ fn go_by_another_name(cx: &mut Call<'_>, args: Args<'_>, over: bool) -> Result<b
         if !over {
             return Ok(false);
         }
-        cx.take(to);
+        cx.remove(to);
     }
     carry(cx, from, to, ("rename_from", "rename_to"));
     Ok(true)
@@ -140,7 +140,7 @@ fn copy_entry(cx: &mut Keys<'_>, from: Key<'_>, to: Key<'_>, replace: bool) -> b
     }
     let lru = access::fresh(cx.now_ms, cx.settings);
     let entry = cx.lookup(from).expect("looked up above").copy(to.bytes(), lru);
-    cx.take(to);
+    cx.remove(to);
     cx.put(to, entry);
     cx.wrote(to, Class::GENERIC, "copy_to");
     true

@@ -14,6 +14,7 @@
     unsafe_code,
     reason = "the packed layout is read and written through raw pointers; nothing of them leaves this file"
 )]
+use crate::values::{Held, Kind, Object};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -41,9 +42,11 @@ const SHORT_RAW: u8 = 3;
 const MIDDLE: u8 = 4;
 /// A pointer to a `Vec<u8>`, always `raw`.
 const HEAP: u8 = 5;
+/// Beyond this a word of a collection: the form is [`Kind::FORM`].
+const LAST_STRING: u8 = HEAP;
 
 /// What an entry is to hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Value<'a> {
     /// An integer, kept as such (Redis's `int`).
     Int(i64),
@@ -53,6 +56,8 @@ pub enum Value<'a> {
     Raw(&'a [u8]),
     /// Bytes in a vector of their own, which moves in without a copy where it is large.
     Owned(Vec<u8>),
+    /// A collection.
+    Object(Object),
 }
 
 impl<'a> Value<'a> {
@@ -171,10 +176,51 @@ impl<'a> EntryRef<'a> {
         }
     }
 
-    /// The value, a string.
+    /// Whether the value is a string.
+    #[inline]
+    #[must_use]
+    pub fn is_string(self) -> bool {
+        self.byte(0) & FORM <= LAST_STRING
+    }
+
+    /// The value, where it is a string.
+    #[inline]
+    #[must_use]
+    pub fn as_string(self) -> Option<StrRef<'a>> {
+        self.is_string().then(|| self.string())
+    }
+
+    /// The value, where it is a collection of this kind.
+    #[inline]
+    #[must_use]
+    pub fn as_kind<K: Kind>(self) -> Option<Held<'a, K>> {
+        (self.byte(0) & FORM == K::FORM).then(|| {
+            // SAFETY: this form's word is one of this kind, which the entry owns; a look never frees it.
+            Held::new(unsafe { K::from_word(self.word()) })
+        })
+    }
+
+    /// The value, where it is a collection.
+    #[must_use]
+    pub fn as_object(self) -> Option<Held<'a, Object>> {
+        let form = self.byte(0) & FORM;
+        (form > LAST_STRING).then(|| {
+            // SAFETY: the form's word is one of its kind, which the entry owns; a look never frees it.
+            Held::new(unsafe { Object::from_parts(form, self.word()) })
+        })
+    }
+
+    /// The word of a collection.
+    #[inline]
+    fn word(self) -> u64 {
+        u64::from_le_bytes(self.array(self.shape().value_at()))
+    }
+
+    /// The value, which is a string.
     #[inline]
     #[must_use]
     pub fn string(self) -> StrRef<'a> {
+        debug_assert!(self.is_string(), "callers have looked at the type");
         let shape = self.shape();
         match shape.form {
             INT24 => {
@@ -193,7 +239,8 @@ impl<'a> EntryRef<'a> {
         match self.byte(0) & FORM {
             INT24 | INT64 => "int",
             SHORT if self.shape().value_len <= EMBEDDED_BYTES_MAX => "embstr",
-            _ => "raw",
+            0..=LAST_STRING => "raw",
+            _ => self.as_object().map_or("raw", |object| object.encoding()),
         }
     }
 
@@ -227,10 +274,10 @@ impl<'a> EntryRef<'a> {
         }
     }
 
-    /// TYPE's name: every form there is holds a string.
+    /// TYPE's name.
     #[must_use]
     pub fn type_name(self) -> &'static str {
-        "string"
+        self.as_object().map_or("string", |object| object.type_name())
     }
 
     /// A copy under another key.
@@ -241,6 +288,9 @@ impl<'a> EntryRef<'a> {
 
     /// The value, to be packed into another entry of the same form.
     fn value(self) -> Value<'a> {
+        if let Some(object) = self.as_object() {
+            return Value::Object(object.copy());
+        }
         match self.string() {
             StrRef::Int(value) => Value::Int(value),
             StrRef::Bytes(bytes) if self.byte(0) & FORM == SHORT_RAW => Value::Raw(bytes),
@@ -259,11 +309,13 @@ impl<'a> EntryRef<'a> {
     pub fn memory_bytes(self) -> usize {
         let shape = self.shape();
         let own = crate::memory::allocation_bytes(shape.total());
-        if shape.form == HEAP {
-            own + crate::memory::allocation_bytes(size_of::<Vec<u8>>())
-                + crate::memory::allocation_bytes(self.heap(shape).capacity())
-        } else {
-            own
+        match shape.form {
+            HEAP => {
+                own + crate::memory::allocation_bytes(size_of::<Vec<u8>>())
+                    + crate::memory::allocation_bytes(self.heap(shape).capacity())
+            }
+            0..=LAST_STRING => own,
+            _ => own + self.as_object().map_or(0, |object| object.memory_bytes()),
         }
     }
 
@@ -274,9 +326,9 @@ impl<'a> EntryRef<'a> {
         let (key_at, key_len) = self.key_place();
         let value_len = match form {
             INT24 => 3,
-            INT64 | HEAP => 8,
+            SHORT | SHORT_RAW => usize::from(self.byte(key_at - 1)),
             MIDDLE => usize::from(u16::from_le_bytes(self.array(key_at - 2))),
-            _ => usize::from(self.byte(key_at - 1)),
+            _ => 8,
         };
         Shape { form, key_len, key_at, value_len }
     }
@@ -338,6 +390,7 @@ impl<'a> EntryRef<'a> {
             (_, Value::Int(value)) => self.put(at, &value.to_le_bytes()),
             (HEAP, Value::Owned(bytes)) => self.put_heap(at, bytes),
             (HEAP, Value::Bytes(bytes) | Value::Raw(bytes)) => self.put_heap(at, bytes.to_vec()),
+            (_, Value::Object(object)) => self.put(at, &object.into_parts().1.to_le_bytes()),
             (_, Value::Owned(bytes)) => self.put(at, &bytes),
             (_, Value::Bytes(bytes) | Value::Raw(bytes)) => self.put(at, bytes),
         }
@@ -412,8 +465,8 @@ impl Entry {
     pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
         let shape = self.view().shape();
         match shape.form {
-            INT24 | INT64 => None,
             HEAP => Some(self.heap_mut(shape)),
+            INT24 | INT64 | LAST_STRING.. => None,
             // SAFETY: the value's bytes lie within the allocation, which is borrowed mutably.
             _ => Some(unsafe {
                 std::slice::from_raw_parts_mut(self.view().at(shape.value_at()), shape.value_len)
@@ -426,6 +479,33 @@ impl Entry {
     pub fn vec_mut(&mut self) -> Option<&mut Vec<u8>> {
         let shape = self.view().shape();
         (shape.form == HEAP).then(|| self.heap_mut(shape))
+    }
+
+    /// Changes the collection, if it is of this kind. It may move and change its encoding.
+    pub fn alter<K: Kind, T>(&mut self, change: impl FnOnce(&mut K) -> T) -> Option<T> {
+        let shape = self.view().shape();
+        if shape.form != K::FORM {
+            return None;
+        }
+        // SAFETY: the word is one of this kind and the entry owns it; until the changed one is back, the entry holds a number,
+        // so that a panic on the way loses the collection and frees nothing twice.
+        let mut value = unsafe { K::from_word(self.view().word()) };
+        let flags = self.view().byte(0);
+        self.view().put(0, &[flags & !FORM | INT64]);
+        let result = change(&mut value);
+        self.view().put(shape.value_at(), &value.into_word().to_le_bytes());
+        self.view().put(0, &[flags]);
+        Some(result)
+    }
+
+    /// Takes the collection out, if it is one; the entry holds a number then.
+    pub fn take_object(&mut self) -> Option<Object> {
+        let (form, word) = (self.view().byte(0) & FORM, self.view().word());
+        (form > LAST_STRING).then(|| {
+            self.view().put(0, &[self.view().byte(0) & !FORM | INT64]);
+            // SAFETY: the word is one of the form's kind, and the entry has let go of it.
+            unsafe { Object::from_parts(form, word) }
+        })
     }
 
     /// Marks a short string as modified in place: OBJECT ENCODING says `raw` from now on.
@@ -446,7 +526,7 @@ impl Entry {
     pub fn overwrite<'v>(&mut self, value: Value<'v>) -> Result<(), Value<'v>> {
         let (form, len) = form_of(&value);
         let shape = self.view().shape();
-        if form == HEAP || form != shape.form || len != shape.value_len {
+        if form >= LAST_STRING || form != shape.form || len != shape.value_len {
             return Err(value);
         }
         self.view().put_value(shape.value_at(), form, value);
@@ -478,6 +558,10 @@ impl Entry {
                 lru,
                 version,
             );
+        }
+        if let Some(object) = self.take_object() {
+            let key = key.unwrap_or_else(|| self.view().key());
+            return Entry::new(key, Value::Object(object), expires_at_ms, lru, version);
         }
         let key = key.unwrap_or_else(|| self.view().key());
         Entry::new(key, self.view().value(), expires_at_ms, lru, version)
@@ -515,6 +599,8 @@ impl Drop for Entry {
             let pointer = u64::from_le_bytes(self.view().array(shape.value_at())) as *mut Vec<u8>;
             // SAFETY: the entry owns the vector, which came from a box, and goes away now.
             drop(unsafe { Box::from_raw(pointer) });
+        } else if shape.form > LAST_STRING {
+            drop(self.take_object());
         }
         // SAFETY: the allocation was made with the layout of the same total, which never changes while it lives.
         unsafe { dealloc(self.0.as_ptr(), layout_of(shape.total())) };
@@ -552,6 +638,7 @@ fn form_of(value: &Value<'_>) -> (u8, usize) {
         Value::Bytes(bytes) => (*bytes, false),
         Value::Raw(bytes) => (*bytes, true),
         Value::Owned(bytes) => (bytes.as_slice(), true),
+        Value::Object(object) => return (object.form(), 8),
     };
     match bytes.len() {
         0..=255 => (if raw { SHORT_RAW } else { SHORT }, bytes.len()),
@@ -588,6 +675,33 @@ mod tests {
         assert_eq!(name(Value::Bytes(&[b'x'; 45])), "raw");
         assert_eq!(name(Value::Raw(b"x")), "raw");
         assert_eq!(name(Value::Bytes(&[b'x'; 5000])), "raw");
+    }
+
+    fn list() -> Value<'static> {
+        Value::Object(crate::values::List::empty().into())
+    }
+
+    #[test]
+    fn a_collection_moves_with_its_entry() {
+        let mut entry = Entry::new(b"k", list(), None, 3, true);
+        assert_eq!((entry.view().type_name(), entry.view().is_string()), ("list", false));
+        assert_eq!(entry.alter(|list: &mut crate::values::List| list.len()), Some(0));
+        assert_eq!(entry.alter(|_: &mut crate::values::Hash| ()), None, "of another kind");
+        let mut entry = entry.repack(Some(&[b'x'; 300]), Some(9));
+        assert_eq!((entry.view().lru(), entry.view().version()), (3, true));
+        assert!(entry.view().as_kind::<crate::values::List>().is_some());
+        assert!(entry.take_object().is_some() && entry.take_object().is_none(), "taken once");
+        assert!(entry.view().is_string());
+    }
+
+    #[test]
+    fn a_panic_while_a_collection_changes_frees_nothing_twice() {
+        let mut entry = Entry::new(b"k", list(), None, 0, false);
+        let change = std::panic::AssertUnwindSafe(|| {
+            entry.alter(|_: &mut crate::values::List| panic!("as a bug would"));
+        });
+        assert!(std::panic::catch_unwind(change).is_err());
+        assert!(entry.view().is_string());
     }
 
     proptest! {

@@ -6,4 +6,4 @@ pub mod segment;
 pub mod table;
 
 pub use entry::{Entry, EntryRef, StrRef, Value};
-pub use table::{Hashed, Table};
+pub use table::{Hashed, Previous, Table};

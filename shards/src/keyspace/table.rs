@@ -8,6 +8,7 @@ use super::entry::{Entry, EntryRef, Value};
 use super::hash::hash_of;
 use super::segment::{Segment, WordMut};
 use crate::dice::Dice;
+use crate::values::Object;
 use std::ops::Range;
 
 /// Hash bits that tell the segments of a crowded slot apart, at most: a cursor has room for these and one more.
@@ -67,6 +68,27 @@ pub struct Table {
     chunk_lens: Vec<Lens>,
     lens: Lens,
     entries_bytes: usize,
+}
+
+/// What a key held before it was given a value.
+#[derive(Debug)]
+#[must_use]
+pub enum Previous {
+    /// Nothing.
+    None,
+    /// Something in whose place the new value was written.
+    Overwritten,
+    /// This.
+    Replaced(Entry),
+}
+
+impl Previous {
+    /// Whether it held anything.
+    #[inline]
+    #[must_use]
+    pub fn existed(&self) -> bool {
+        !matches!(self, Previous::None)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,7 +180,7 @@ impl Table {
         self.with_word(key, |word| word.replace(change)).is_some()
     }
 
-    /// Gives a key a value, over the one it has; whether it had one. `expires_at_ms` is its whole expiry.
+    /// Gives a key a value, over the one it has; what that was. `expires_at_ms` is its whole expiry.
     #[inline]
     pub fn set(
         &mut self,
@@ -167,7 +189,7 @@ impl Table {
         expires_at_ms: Option<i64>,
         lru: u32,
         version: bool,
-    ) -> bool {
+    ) -> Previous {
         self.make_slots();
         let mut leftover = Some(value);
         let found = self
@@ -182,13 +204,20 @@ impl Table {
                     leftover = Some(value);
                 }
             });
-        let Some(value) = leftover else { return true };
+        let Some(value) = leftover else { return Previous::Overwritten };
         let entry = Entry::new(key.bytes, value, expires_at_ms, lru, version);
-        match found {
-            Some(()) => drop(self.with_word(key, |word| word.replace(|_| entry))),
-            None => self.insert(key, entry),
+        if found.is_none() {
+            self.insert(key, entry);
+            return Previous::None;
         }
-        found.is_some()
+        let mut old = None;
+        self.with_word(key, |word| {
+            word.replace(|previous| {
+                old = Some(previous);
+                entry
+            });
+        });
+        old.map_or(Previous::None, Previous::Replaced)
     }
 
     /// Adds an entry whose key is not here.
@@ -350,12 +379,13 @@ impl Table {
         }
     }
 
-    /// Frees up to `budget` entries; whether the table is empty then. For tables nobody uses any more.
-    pub fn free_some(&mut self, mut budget: usize) -> bool {
+    /// Frees up to `budget` entries; whether the table is empty then. For tables nobody uses any more. Collections that take
+    /// longer are handed to `heavy`.
+    pub fn free_some(&mut self, mut budget: usize, heavy: &mut Vec<Object>) -> bool {
         while budget > 0 {
             if let Some(directory) = self.crowded.last_mut() {
                 match directory.segments.last_mut() {
-                    Some(segment) => budget -= drain(segment, budget, &mut self.entries_bytes),
+                    Some(segment) => budget -= drain(segment, budget, &mut self.entries_bytes, heavy),
                     None => drop(self.crowded.pop()),
                 }
                 if directory_is_drained(self.crowded.last_mut()) {
@@ -365,7 +395,7 @@ impl Table {
             }
             match self.slots.last_mut() {
                 Some(Slot::One(segment)) if segment.len() > 0 => {
-                    budget -= drain(segment, budget, &mut self.entries_bytes);
+                    budget -= drain(segment, budget, &mut self.entries_bytes, heavy);
                 }
                 Some(_) => {
                     self.slots.pop();
@@ -583,11 +613,14 @@ pub fn slot_of_cursor(cursor: u64) -> Option<u16> {
 }
 
 /// Frees up to `budget` entries of a segment; how many, and 1 for looking at an empty one.
-fn drain(segment: &mut Segment, budget: usize, entries_bytes: &mut usize) -> usize {
+fn drain(segment: &mut Segment, budget: usize, entries_bytes: &mut usize, heavy: &mut Vec<Object>) -> usize {
     let mut freed = 0;
     while freed < budget {
-        let Some(entry) = segment.pop() else { break };
+        let Some(mut entry) = segment.pop() else { break };
         *entries_bytes -= entry.view().memory_bytes();
+        if entry.view().as_object().is_some_and(|object| object.is_heavy()) {
+            heavy.extend(entry.take_object());
+        }
         freed += 1;
     }
     freed.max(1)
@@ -680,7 +713,7 @@ mod tests {
     const ALL: Range<u16> = 0..crate::slot::SLOT_COUNT;
 
     fn set(table: &mut Table, key: &str, value: i64, expiry: Option<i64>) -> bool {
-        table.set(Hashed::new(key.as_bytes()), Value::Int(value), expiry, 0, false)
+        table.set(Hashed::new(key.as_bytes()), Value::Int(value), expiry, 0, false).existed()
     }
 
     #[derive(Clone, Debug)]
@@ -748,7 +781,7 @@ mod tests {
             prop_assert_eq!(table.iter().count(), model.len());
             let bytes: usize = table.iter().map(EntryRef::memory_bytes).sum();
             prop_assert_eq!(table.entries_bytes(), bytes);
-            while !table.free_some(100) {}
+            while !table.free_some(100, &mut Vec::new()) {}
         }
     }
 
@@ -861,7 +894,7 @@ mod tests {
                let name = |key: u32| if tag { format!("{{hot}}{key}") } else { format!("key:{key}") };
                let mut table = Table::new(ALL);
                for key in 0..keys {
-                   table.set(Hashed::new(name(key).as_bytes()), Value::Int(1), None, 0, key % 3 == 0);
+                   let _ = table.set(Hashed::new(name(key).as_bytes()), Value::Int(1), None, 0, key % 3 == 0);
                }
                for key in (0..keys).filter(|key| key % 7 != 0) {
                    table.remove(Hashed::new(name(key).as_bytes()));
