@@ -238,13 +238,14 @@ const HELP_TEXT: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Addresses;
 
     #[test]
-    fn what_is_fixed_at_the_start_is_refused_with_a_reason() {
+    fn what_cannot_be_is_refused_with_a_reason() {
         let shared = Shared::new(Config::default(), 1, 0, String::new()).unwrap();
         let old = Config::default();
         for change in [
-            Config { port: 1, ..Config::default() },
+            Config { bind: Addresses(vec!["192.0.2.7".to_owned()]), ..Config::default() },
             Config { appendonly: true, ..Config::default() },
             Config { dir: "/nonexistent".to_owned(), ..Config::default() },
             Config { maxclients: u32::MAX, ..Config::default() },

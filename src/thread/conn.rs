@@ -1,4 +1,8 @@
 //! A connection: what it has sent and not yet got answered, its replies in order, its session.
+mod defer;
+mod input;
+
+pub use self::input::Input;
 use crate::coordinate::batch::{Batch, Origin, Run};
 use crate::coordinate::exec::Deferred;
 use crate::coordinate::merge;
@@ -170,15 +174,6 @@ pub enum Hold {
     Order,
 }
 
-/// Input that is not consumed yet.
-#[derive(Debug, Default)]
-pub struct Input {
-    /// The bytes, with some at the beginning that are done with.
-    pub bytes: Vec<u8>,
-    /// How many of them are.
-    pub start: usize,
-}
-
 impl Peer {
     /// Whether it is on this machine.
     #[must_use]
@@ -187,31 +182,6 @@ impl Peer {
             || self.address.starts_with("127.")
             || self.address.starts_with("[::1]")
             || self.address.starts_with("::1")
-    }
-}
-
-impl Input {
-    /// What is there.
-    #[must_use]
-    pub fn rest(&self) -> &[u8] {
-        &self.bytes[self.start..]
-    }
-    /// Whether nothing is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.start == self.bytes.len()
-    }
-    /// So many bytes more are done with.
-    pub fn consume(&mut self, count: usize) {
-        self.start += count;
-        if self.is_empty() {
-            self.bytes.clear();
-            self.start = 0;
-            self.bytes.shrink_to(64 * 1024);
-        } else if self.start > 64 * 1024 && self.start * 2 > self.bytes.len() {
-            self.bytes.drain(..self.start);
-            self.start = 0;
-        }
     }
 }
 
@@ -345,12 +315,6 @@ impl Conn {
         !self.pending.is_empty()
     }
 
-    /// Whether it is over. What its shards have done of a transaction is done: it stays until the rest is, gone or not.
-    #[must_use]
-    pub fn may_go(&self) -> bool {
-        self.dead && self.deferred.is_none()
-    }
-
     /// How many places in the order of replies are kept.
     #[must_use]
     pub fn pending_len(&self) -> usize {
@@ -472,36 +436,6 @@ impl Conn {
         while self.pending.front().is_some_and(|first| first.returned.is_some() && !first.deferred) {
             self.release_first(pool);
         }
-    }
-
-    /// The place that was kept last is a transaction's, some commands of which are carried out here once the shards have told
-    /// that it is not given up. Until then nothing else of the connection is.
-    pub fn defer(&mut self, deferred: Deferred) {
-        if let Some(last) = self.pending.back_mut() {
-            last.deferred = true;
-            self.deferred = Some(Box::new(deferred));
-            self.hold = Some(Hold::Exec);
-        }
-    }
-
-    /// Whether the transaction that was entered last was given up, once that is known.
-    #[must_use]
-    pub fn was_aborted(&self) -> Option<bool> {
-        self.pending.back()?.returned.as_ref().map(Returned::is_aborted)
-    }
-
-    /// The deferred commands are carried out, with these replies (none, if the transaction was given up): the connection
-    /// goes on.
-    pub fn complete(&mut self, replies: Vec<Vec<u8>>, pool: &mut Pool) {
-        self.hold = None;
-        if let Some(last) = self.pending.back_mut() {
-            last.deferred = false;
-            if let Assembly::Exec(pieces) = &mut last.assembly {
-                let known = pieces.iter_mut().filter(|piece| matches!(piece, Piece::Known(_)));
-                known.zip(replies).for_each(|(piece, reply)| *piece = Piece::Known(reply));
-            }
-        }
-        self.release(pool);
     }
 
     /// What it waited for to keep its order is answered, if all is.
