@@ -45,6 +45,7 @@ impl Core {
                 "Closing client that reached max query buffer length: id={}",
                 conn.id
             ));
+            self.stats.query_disconnections += 1;
             conn.dead = true;
         }
     }
@@ -107,7 +108,7 @@ impl Core {
             && !conn.dead
             && commands < conn.credit
             && bytes < IN_FLIGHT_BYTES_MAX
-            && conn.output_bytes() < self.output_bytes_max()
+            && !self.is_unread(conn)
     }
 
     fn limits(&self, conn: &Conn) -> Limits {
@@ -394,6 +395,16 @@ impl Core {
         self.check_in(conn);
     }
 
+    /// Something of a connection came back: it goes on with what waited for that.
+    #[inline]
+    fn go_on_after_reply(&mut self, conn: &mut Conn) {
+        if conn.deferred.is_some() {
+            self.go_on_with_exec(conn);
+        }
+        conn.end_order();
+        self.feed_input(conn);
+    }
+
     /// Mail came: replies, questions.
     pub fn mail_came(&mut self, mail: Mail) {
         match mail {
@@ -411,10 +422,9 @@ impl Core {
                                 let mut pool = std::mem::take(&mut self.pool);
                                 conn.ran(run, &mut pool);
                                 self.pool = pool;
-                                conn.end_order();
                             }
                         }
-                        self.feed_input(&mut conn);
+                        self.go_on_after_reply(&mut conn);
                         self.check_in(conn);
                     }
                     None => {
@@ -444,10 +454,9 @@ impl Core {
                         let mut pool = std::mem::take(&mut self.pool);
                         conn.done(unit, &mut pool);
                         self.pool = pool;
-                        conn.end_order();
                     }
                 }
-                self.feed_input(&mut conn);
+                self.go_on_after_reply(&mut conn);
                 self.check_in(conn);
             }
             Mail::Ask(survey) => {
@@ -457,7 +466,7 @@ impl Core {
             }
             Mail::Answered(survey) => self.answered(&survey),
             Mail::Noticed(token, noticed) => self.keep_noticed(token, noticed),
-            Mail::Client(..) | Mail::Stop => unreachable!("the loop takes these"),
+            Mail::Client(..) | Mail::Listen(_) | Mail::Stop => unreachable!("the loop takes these"),
         }
     }
 }

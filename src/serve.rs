@@ -291,19 +291,15 @@ impl Core {
         }
     }
 
-    /// Puts a strand at its door; whether there is something to do on it.
+    /// Puts a strand at its door; whether there is something to do on it now.
     fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
-        let stalled = match &strand.stalled {
-            Some(Request::Part(unit, _)) => Some(Arc::clone(unit)),
-            _ => None,
-        };
         let queue = &self.shared.queues[shard];
         queue.put(strand);
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         if crate::chaos::breaks(crate::chaos::Break::PutBack) {
             return false;
         }
-        !queue.is_empty() || stalled.is_some_and(|unit| unit.is_entered())
+        queue.has_work_at_door()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What all threads of a server share: queues, mailboxes, the gate, the configuration, counters.
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
+use crate::listeners::Listeners;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::table::Names;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub exchange: Exchange,
     /// What each shard last said of itself.
     pub published: Box<[Published]>,
+    /// The sockets that new clients come to.
+    pub listeners: Listeners,
     /// The names of commands.
     pub names: Names,
     /// When the server started, ms since 1970.
@@ -193,6 +196,7 @@ impl Shared {
             gate: Gate::new(shard_count),
             exchange: Exchange::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
+            listeners: Listeners::default(),
             names,
             started_ms: now_ms,
             replication_id: Mutex::new(run_id.chars().rev().collect()),
@@ -244,6 +248,10 @@ impl Shared {
     /// Ends a pause.
     pub fn unpause(&self) {
         self.pause.store(0, Ordering::Relaxed);
+    }
+    /// Until when it pauses, or paused last, ms since 1970.
+    pub fn paused_until_ms(&self) -> i64 {
+        self.pause.load(Ordering::Relaxed) >> 1
     }
     /// What is paused at a time.
     #[inline]

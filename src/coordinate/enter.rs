@@ -172,7 +172,8 @@ impl Core {
         self.send_act(conn, shard, assembly, part);
     }
 
-    fn send_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
+    /// Enters such a run through the queue, wherever the shard is.
+    pub(crate) fn send_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
         self.close_run(conn);
         let sequence = conn.expect(assembly, part.batch.commands.len().max(1), part.batch.bytes_len());
         let mut run = self.new_run(conn.origin(self.id, sequence));
