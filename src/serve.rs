@@ -1,5 +1,6 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
 use crate::coordinate::batch::{Act, Batch, Queued, Run};
+use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
@@ -417,9 +418,13 @@ impl Bench<'_> {
         reply: &mut Reply,
     ) {
         let hint = batch.hint(command, args);
+        let entry = table().entry(command.id);
+        if is_publish(entry) {
+            return self.outside.publish(entry.spec.name == "spublish", args, reply);
+        }
         let mut cx = self.call(shards, batch, reply);
         cx.db = command.db;
-        run_one(&mut cx, table().entry(command.id), args, hint);
+        run_one(&mut cx, entry, args, hint);
     }
 
     fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {

@@ -13,11 +13,12 @@ use super::enter::{ShardSet, add_shard};
 use super::survey::{Ask, Finish, Survey};
 use super::unit::{Kind, Part};
 use crate::commands::{Server, Verdict};
-use crate::table::{CommandId, Handler, table};
+use crate::table::{CommandId, Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, Hold, Piece, Session};
 use crate::thread::core::Core;
 use shards::reply::Reply;
 use shards::slot::{shard_of_slot, slot_of};
+use shards::spec::Flags;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -97,7 +98,13 @@ impl Core {
     /// Plans a command of the engine.
     fn plan_step(&self, conn: &Conn, plan: &mut Plan, command: Queued) {
         let db = conn.session.db;
-        let shards = self.shards_of(table().entry(command.id), db, &plan.queued.args(command));
+        let entry = table().entry(command.id);
+        // A message needs no shard, but those of the other commands are to be in hand.
+        let shards = if is_publish(entry) {
+            ShardSet::new()
+        } else {
+            self.shards_of(entry, db, &plan.queued.args(command))
+        };
         plan.steps.push((plan.next - 1, db, shards));
         plan.pieces.push(Piece::Part(0));
     }
@@ -203,6 +210,9 @@ impl Core {
         for (_, key) in watching.iter().flat_map(|watching| &watching.keys) {
             add_shard(&mut all, shard_of_slot(slot_of(key), count));
         }
+        if all.is_empty() && !plan.steps.is_empty() {
+            all.push(self.id);
+        }
         if all.is_empty() {
             return self.exec_without_shards(conn, plan.pieces);
         }
@@ -259,7 +269,13 @@ impl Core {
     }
 }
 
-/// Whether the engine carries it out.
+/// Whether it is carried out with the shards in hand: the engine's commands are, and what is published between them.
 fn is_engines(command: Queued) -> bool {
-    matches!(table().entry(command.id).handler, Handler::Engine(_))
+    let entry = table().entry(command.id);
+    matches!(entry.handler, Handler::Engine(_)) || is_publish(entry)
+}
+
+/// PUBLISH or SPUBLISH.
+pub(crate) fn is_publish(entry: &Entry) -> bool {
+    entry.spec.flags.has(Flags::PUBSUB.and(Flags::MAY_REPLICATE))
 }

@@ -4,7 +4,9 @@ use crate::config::NotifyEvents;
 use crate::queues::Mail;
 use crate::shared::Shared;
 use crate::thread::wait::thread_of;
+use shards::commands::Args;
 use shards::effects::{Class, Effects, Event};
+use shards::reply::Reply;
 use shards::waiting::Served;
 use std::io::Write;
 
@@ -48,6 +50,13 @@ impl Outside<'_> {
         if !self.shared.exchange.is_silent() {
             effects.events().iter().for_each(|event| self.tell_one(event));
         }
+    }
+
+    /// Carries out a PUBLISH of a transaction or a script.
+    pub(crate) fn publish(&mut self, sharded: bool, args: Args<'_>, reply: &mut Reply) {
+        let kind = if sharded { Kind::Shard } else { Kind::Channel };
+        let count = self.shared.exchange.publish(kind, args[1], args[2], |thread| self.mailed[thread] = true);
+        reply.integer(count as i64);
     }
 
     /// Tells one who waited for keys how it ended.
