@@ -9,6 +9,14 @@ pub mod counter;
 pub mod debug;
 pub mod expire;
 pub mod generic;
+pub mod hash;
+pub(crate) mod hash_access;
+pub mod hash_counter;
+pub mod hash_expire;
+pub mod hash_get_set;
+#[cfg(test)]
+mod hash_tests;
+pub mod hash_walk;
 #[cfg(test)]
 mod keys_tests;
 pub mod keyspace;
@@ -63,6 +71,11 @@ pub const FAMILIES: &[&[Command]] = &[
     list::COMMANDS,
     list_ends::COMMANDS,
     list_waiting::COMMANDS,
+    hash::COMMANDS,
+    hash_counter::COMMANDS,
+    hash_walk::COMMANDS,
+    hash_expire::COMMANDS,
+    hash_get_set::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second
