@@ -12,6 +12,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
 pub mod hash;
+pub mod intset;
 pub mod list;
 pub mod set;
 pub mod stream;
