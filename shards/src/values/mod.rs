@@ -14,6 +14,7 @@ use std::ops::Deref;
 pub mod hash;
 pub mod intset;
 pub mod list;
+pub mod listpack;
 pub mod set;
 pub mod stream;
 pub mod zset;
