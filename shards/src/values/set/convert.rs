@@ -14,22 +14,21 @@ const LISTPACK_BYTES_MAX: usize = 1 << 30;
 const ELEMENT_EXTRA_BYTES: usize = 10;
 
 impl Set {
-    /// An empty set that is about to get `count` members, of which this is one.
-    #[must_use]
-    pub fn about_to_get(count: usize, member: &[u8], settings: &Settings) -> Set {
-        if parse_i64(member).is_some() && count <= settings.set_intset_entries_max {
-            Set::empty()
-        } else if count <= settings.set_listpack_entries_max {
-            Set::packed()
-        } else {
-            Set(Form::Table(Box::default()))
+    /// Before `count` members are added, of which this is the first: an empty set takes the encoding that fits so many of the
+    /// kind, and where they are so many that only a table may take them, they are not added to anything else first.
+    pub fn expect(&mut self, count: usize, member: &[u8], settings: &Settings) {
+        let (ints_max, packed_max) = (settings.set_intset_entries_max, settings.set_listpack_entries_max);
+        if self.is_empty() && (count > ints_max || parse_i64(member).is_none()) {
+            self.0 = Form::Packed(Listpack::new());
         }
-    }
-
-    /// An empty set that begins as a listpack.
-    #[must_use]
-    pub(crate) fn packed() -> Set {
-        Set(Form::Packed(Listpack::new()))
+        let entries_max = match self.0 {
+            Form::Ints(_) => ints_max,
+            Form::Packed(_) => packed_max,
+            Form::Table(_) => return,
+        };
+        if count > entries_max {
+            self.spread();
+        }
     }
 
     /// A set with the members of a listpack, which are all different.
@@ -54,18 +53,6 @@ impl Set {
     #[must_use]
     pub fn as_listpack(&self) -> Option<&Listpack> {
         if let Form::Packed(packed) = &self.0 { Some(packed) } else { None }
-    }
-
-    /// Before `count` members are added: so many that only a table may take them are not added to anything else first.
-    pub fn expect(&mut self, count: usize, settings: &Settings) {
-        let entries_max = match self.0 {
-            Form::Ints(_) => settings.set_intset_entries_max,
-            Form::Packed(_) => settings.set_listpack_entries_max,
-            Form::Table(_) => return,
-        };
-        if count > entries_max {
-            self.spread();
-        }
     }
 
     /// Adds a member that is not there.
@@ -97,7 +84,7 @@ impl Set {
     }
 
     /// Adds a member of another set that is not in this one.
-    pub(super) fn push_ref(&mut self, member: StrRef<'_>, settings: &Settings) {
+    pub fn push_ref(&mut self, member: StrRef<'_>, settings: &Settings) {
         match (&mut self.0, member) {
             (Form::Ints(ints), StrRef::Int(int)) => {
                 ints.insert(int);

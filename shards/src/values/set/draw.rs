@@ -4,6 +4,7 @@ use crate::dice::Dice;
 use crate::keyspace::StrRef;
 use crate::keyspace::hash::keyed_map;
 use crate::values::Kind;
+use crate::values::listpack::Listpack;
 use smallvec::SmallVec;
 
 /// A member that was taken out.
@@ -34,6 +35,19 @@ impl Set {
         let taken = Taken::from_slice(self.random(dice).bytes(&mut [0; 20]));
         let was_there = self.remove(&taken);
         debug_assert!(was_there, "it was drawn from here");
+        taken
+    }
+
+    /// Takes `count` different members at random out, fewer than there are.
+    pub fn take_different(&mut self, count: usize, dice: &mut Dice) -> Vec<Taken> {
+        if self.is_table() {
+            return (0..count).map(|_| self.take_random(dice)).collect();
+        }
+        let drawn = self.draw_different(count, dice).into_iter();
+        let taken: Vec<_> = drawn.map(|member| Taken::from_slice(member.bytes(&mut [0; 20]))).collect();
+        taken.iter().for_each(|member| {
+            self.remove(member);
+        });
         taken
     }
 
@@ -88,10 +102,11 @@ impl Set {
         self.iter().partition(|_| choice.takes(dice))
     }
 
-    /// An empty set to keep what is left of this one once most was taken out: small again, as Redis has it.
+    /// An empty set for what is left of this one once most was taken out, or for what it shares with others: small again, as
+    /// Redis has it.
     #[must_use]
     pub fn remainder(&self) -> Set {
-        if self.as_intset().is_some() { Set::empty() } else { Set::packed() }
+        if self.as_intset().is_some() { Set::empty() } else { Set(Form::Packed(Listpack::new())) }
     }
 }
 

@@ -242,12 +242,14 @@ fn encodings_change_where_redis_changes_them() {
     for (count, member, encoding) in
         [(4, "1", "intset"), (5, "1", "hashtable"), (3, "a", "listpack"), (4, "a", "hashtable")]
     {
-        assert_eq!(Set::about_to_get(count, member.as_bytes(), &settings).encoding(), encoding);
+        let mut set = Set::empty();
+        set.expect(count, member.as_bytes(), &settings);
+        assert_eq!(set.encoding(), encoding);
     }
     let mut set = set_of(&[b"1".to_vec()], &settings);
-    set.expect(4, &settings);
+    set.expect(4, b"a", &settings);
     assert_eq!(set.encoding(), "intset");
-    set.expect(5, &settings);
+    set.expect(5, b"1", &settings);
     assert_eq!(set.encoding(), "hashtable");
     assert_eq!(members_of(&set), [b"1"]);
 }
