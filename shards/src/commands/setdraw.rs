@@ -7,6 +7,7 @@ use crate::dice::Dice;
 use crate::effects::Class;
 use crate::fault::{Fault, Outcome, SYNTAX};
 use crate::keyspace::{StrRef, Value};
+use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::spec::{Arg, ArgKind, Flags, KeyFlags, KeySpec, Spec};
 use crate::values::set::Taken;
@@ -43,7 +44,7 @@ fn spop(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     match args[2..] {
         [] => pop_one(cx, key),
         [count] => {
-            let count = usize::try_from(integer(count)?).map_err(|_| NOT_POSITIVE)?;
+            let count = parse_i64(count).and_then(|count| usize::try_from(count).ok()).ok_or(NOT_POSITIVE)?;
             pop_several(cx, key, count)
         }
         _ => Err(SYNTAX),
