@@ -22,6 +22,8 @@ mod options;
 pub mod rename;
 pub mod scan;
 pub mod set;
+#[cfg(test)]
+mod set_tests;
 pub mod setalgebra;
 pub mod setdraw;
 pub mod string;
