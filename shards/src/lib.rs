@@ -8,6 +8,7 @@ pub mod effects;
 pub mod expiry;
 pub mod extended;
 pub mod fault;
+mod field_expiry;
 pub mod glob;
 pub mod keyspace;
 pub mod memory;

@@ -3,6 +3,7 @@ use super::{Outcome, Server, ServerCommand};
 use crate::config::version::{BRAID_VERSION, REDIS_VERSION};
 use crate::config::{Config, Supervised};
 use crate::process::{self, Whose};
+use crate::pubsub::Kind;
 use crate::report::Report;
 use crate::shared::Shared;
 use crate::table::table;
@@ -183,7 +184,8 @@ fn clients(facts: &Facts<'_>, page: &mut Page) {
     page.line("client_recent_max_input_buffer", clients.input_bytes_max);
     page.line("client_recent_max_output_buffer", clients.output_bytes_max);
     page.line("blocked_clients", clients.blocked);
-    page.zeros(&["tracking_clients", "pubsub_clients"]);
+    page.zeros(&["tracking_clients"]);
+    page.line("pubsub_clients", clients.listening);
     page.line("watching_clients", clients.watching);
     page.line("clients_in_timeout_table", clients.blocked);
     page.line(
@@ -279,11 +281,11 @@ fn persistence(facts: &Facts<'_>, page: &mut Page) {
 
 fn stats(facts: &Facts<'_>, page: &mut Page) {
     let Facts { shared, report, .. } = facts;
-    let mut keys = [0; 4];
+    let mut keys = [0; 5];
     for shard in &shared.published {
         keys.iter_mut().zip(shard.since_reset()).for_each(|(all, one)| *all += one);
     }
-    let [hits, misses, expired, evicted] = keys;
+    let [hits, misses, expired, evicted, expired_fields] = keys;
     page.line("total_connections_received", shared.connections_received.load(Relaxed));
     page.line("total_commands_processed", report.sum(crate::stats::Stats::calls));
     page.line("instantaneous_ops_per_sec", report.rate(|rate| rate.commands).round());
@@ -299,7 +301,7 @@ fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.line("instantaneous_output_repl_kbps", "0.00");
     page.line("rejected_connections", shared.rejected_connections.load(Relaxed));
     page.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
-    page.zeros(&["expired_subkeys"]);
+    page.line("expired_subkeys", expired_fields);
     page.line("expired_keys", expired);
     page.line("expired_stale_perc", "0.00");
     page.line("expired_time_cap_reached_count", report.sum(|stats| stats.expiry_slices_used_up));
@@ -309,7 +311,9 @@ fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.zeros(&["current_eviction_exceeded_time"]);
     page.line("keyspace_hits", hits);
     page.line("keyspace_misses", misses);
-    page.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    page.line("pubsub_channels", shared.exchange.len(Kind::Channel));
+    page.line("pubsub_patterns", shared.exchange.len(Kind::Pattern));
+    page.line("pubsubshard_channels", shared.exchange.len(Kind::Shard));
     page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys"]);
     page.zeros(&["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits"]);
     page.zeros(&["active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"]);
@@ -388,12 +392,13 @@ fn cluster(_: &Facts<'_>, page: &mut Page) {
 
 fn keyspace(facts: &Facts<'_>, page: &mut Page) {
     for db in 0..facts.config.databases as usize {
-        let (mut keys, mut expires, mut ttl_ms) = (0, 0, 0);
+        let (mut keys, mut expires, mut ttl_ms, mut timed) = (0, 0, 0, 0);
         for shard in &facts.shared.published {
             let (shard_keys, shard_expires) = &shard.dbs[db];
             let shard_expires = shard_expires.load(Relaxed);
             keys += shard_keys.load(Relaxed);
             expires += shard_expires;
+            timed += shard.timed[db].load(Relaxed);
             // The shards' averages, each with the weight of its keys.
             ttl_ms += i128::from(shard.ttl_ms[db].load(Relaxed)) * i128::from(shard_expires);
         }
@@ -401,7 +406,7 @@ fn keyspace(facts: &Facts<'_>, page: &mut Page) {
         if keys > 0 {
             page.line(
                 &format!("db{db}"),
-                format_args!("keys={keys},expires={expires},avg_ttl={average_ms},subexpiry=0"),
+                format_args!("keys={keys},expires={expires},avg_ttl={average_ms},subexpiry={timed}"),
             );
         }
     }

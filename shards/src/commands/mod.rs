@@ -11,6 +11,12 @@ mod deferred;
 mod elements;
 pub mod expire;
 pub mod generic;
+pub mod hash;
+pub(crate) mod hash_access;
+pub mod hash_counter;
+pub mod hash_expire;
+pub mod hash_get_set;
+pub mod hash_walk;
 #[cfg(test)]
 mod keys_tests;
 pub mod keyspace;
@@ -67,6 +73,11 @@ pub const FAMILIES: &[&[Command]] = &[
     object::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
+    hash::COMMANDS,
+    hash_counter::COMMANDS,
+    hash_walk::COMMANDS,
+    hash_expire::COMMANDS,
+    hash_get_set::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

@@ -11,9 +11,10 @@ use crate::spec::{Arg, ArgKind, Categories, Flags, Group, Merge, Span, Spec};
 
 pub(super) const COMMANDS: &[Command] = &[KEYS, SCAN, RANDOMKEY];
 
-const INVALID_CURSOR: Fault = Fault::new("ERR invalid cursor");
+/// A cursor is no number.
+pub(super) const INVALID_CURSOR: Fault = Fault::new("ERR invalid cursor");
 /// What SCAN looks at in one call unless it is told.
-const COUNT_DEFAULT: usize = 10;
+pub(super) const COUNT_DEFAULT: usize = 10;
 
 const SPEC: Spec =
     Spec { flags: Flags::READ, acl: Categories::KEYSPACE, group: Group::Generic, ..Spec::DEFAULT };

@@ -8,6 +8,7 @@ pub mod item;
 pub(crate) mod segment;
 pub mod table;
 pub mod walk;
+mod word;
 
 pub use entry::{Entry, EntryRef, StrRef, Value};
 pub use table::{Hashed, Previous, Table};

@@ -12,8 +12,10 @@
 use super::capacity::{GROUP, capacity_for, grown, layout_of, room_in};
 use super::item::Item;
 use super::walk::{Among, Work};
+use super::word::{ADDRESS, MARK_SHIFT, VOLATILE, WordMut, item_at, prefetch, word_of};
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 /// A segment with this many words splits rather than grows, as long as there are hash bits left.
@@ -21,10 +23,6 @@ pub(crate) const SPLIT_WORDS: usize = 1024;
 
 /// How many words ahead of a walk over all the items are brought near.
 const PREFETCH_AHEAD: usize = 12;
-
-const MARK_SHIFT: u32 = 48;
-const ADDRESS: u64 = 0x0000_ffff_ffff_fff8;
-const VOLATILE: u64 = 1;
 
 /// Items by the hash of their bytes.
 #[derive(Debug)]
@@ -145,7 +143,8 @@ impl<I: Item> Segment<I> {
         let Segment { words, capacity, volatile, .. } = self;
         // SAFETY: `capacity` words live behind the pointer, and the segment is borrowed mutably.
         let words = unsafe { std::slice::from_raw_parts_mut(words.as_ptr(), usize::from(*capacity)) };
-        Some(WordMut { word: &mut words[at], volatile, item: PhantomData })
+        // SAFETY: the word is occupied, by an item of this kind.
+        Some(unsafe { WordMut::new(&mut words[at], volatile) })
     }
 
     /// Adds an item whose bytes are not in here.
@@ -405,7 +404,7 @@ impl<I: Item + Clone> Clone for Segment<I> {
         clone.resize(self.capacity());
         for word in self.words().iter().filter(|word| **word != 0) {
             // SAFETY: the word holds a live item, borrowed with the segment; the copy of the handle is never dropped.
-            let item = std::mem::ManuallyDrop::new(unsafe { I::from_address(word & ADDRESS) });
+            let item = ManuallyDrop::new(unsafe { I::from_address(word & ADDRESS) });
             clone.adopt(word_of((word >> MARK_SHIFT) as u16, I::clone(&item)));
         }
         clone
@@ -426,59 +425,6 @@ impl<I: Item> Drop for Segment<I> {
         // SAFETY: the words were allocated with this layout.
         unsafe { dealloc(self.words.as_ptr().cast(), layout_of(usize::from(self.capacity))) };
     }
-}
-
-/// A word with its item, to be changed.
-#[derive(Debug)]
-pub(crate) struct WordMut<'a, I: Item> {
-    word: &'a mut u64,
-    volatile: &'a mut u16,
-    item: PhantomData<I>,
-}
-
-impl<I: Item> WordMut<'_, I> {
-    /// The item.
-    #[inline]
-    pub(crate) fn item(&self) -> I::Ref<'_> {
-        item_at::<I>(self.word)
-    }
-
-    /// Exchanges the item for what `change` makes of it, for one with the same bytes.
-    pub(crate) fn replace(&mut self, change: impl FnOnce(I) -> I) {
-        // SAFETY: nobody sees the word while its item is out: it is borrowed mutably, and a panic ends the process.
-        let item = change(unsafe { I::from_address(*self.word & ADDRESS) });
-        let was = *self.word & VOLATILE;
-        *self.word = word_of((*self.word >> MARK_SHIFT) as u16, item);
-        *self.volatile = (*self.volatile + (*self.word & VOLATILE) as u16) - was as u16;
-    }
-
-    /// Changes the item in place; whether it expires stays as it is.
-    #[inline]
-    pub(crate) fn change<T>(&mut self, change: impl FnOnce(&mut I) -> T) -> T {
-        // SAFETY: the word holds a live item and is borrowed mutably; the copy is given back to it below, unmoved.
-        let mut item = std::mem::ManuallyDrop::new(unsafe { I::from_address(*self.word & ADDRESS) });
-        change(&mut item)
-    }
-}
-
-#[inline]
-fn word_of<I: Item>(mark: u16, item: I) -> u64 {
-    let volatile = if I::is_volatile(item.look()) { VOLATILE } else { 0 };
-    let address = item.into_address();
-    debug_assert_eq!(address & !ADDRESS, 0, "user space ends below 2^48, and items stand on multiples of 8");
-    u64::from(mark) << MARK_SHIFT | address | volatile
-}
-
-/// Brings the item of a word near.
-#[inline]
-fn prefetch(word: &u64) {
-    crate::memory::prefetch((word & ADDRESS) as *const u8);
-}
-
-#[inline]
-fn item_at<I: Item>(word: &u64) -> I::Ref<'_> {
-    // SAFETY: callers pass occupied words of a segment that is borrowed as long as the word is; its items live in it.
-    unsafe { I::view_at(word & ADDRESS) }
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@
 use super::directory::Directory;
 use super::entry::{Entry, EntryRef, Value};
 use super::hash::hash_of;
-use super::segment::{SPLIT_WORDS, Segment, WordMut};
+use super::segment::{SPLIT_WORDS, Segment};
 use super::walk::{Among, Place, Work, walk};
+use super::word::WordMut;
 use crate::dice::Dice;
 use crate::values::Object;
 use std::ops::Range;

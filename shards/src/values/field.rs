@@ -71,29 +71,36 @@ impl Field {
         FieldRef { packed: self.0, life: PhantomData }
     }
 
-    /// Gives it another value; its expiry stays.
-    pub fn set_value(&mut self, value: &[u8]) {
+    /// The same field with another value and expiry: where it stands, if both take as many bytes as before.
+    #[must_use]
+    pub fn with(self, value: &[u8], expires_at_ms: Option<i64>) -> Field {
         let shape = self.view().shape();
-        if shape.value_len == value.len() {
-            // SAFETY: the value's place, exclusively borrowed with the field; it keeps its length.
-            unsafe { self.0.put(shape.value_at(), value) };
-        } else {
-            *self = Field::new(self.view().field(), value, self.view().expires_at_ms());
+        if shape.value_len != value.len() || self.view().expires_at_ms().is_some() != expires_at_ms.is_some()
+        {
+            return Field::new(self.view().field(), value, expires_at_ms);
         }
+        self.put_expiry(shape, expires_at_ms);
+        // SAFETY: the value's place, of the same length; nobody else has a reference to an owned field.
+        unsafe { self.0.put(shape.value_at(), value) };
+        self
     }
 
-    /// The same field and value with another expiry. Not in place: a table must know whether its items expire.
+    /// The same field and value with another expiry.
     #[must_use]
     pub fn with_expiry(self, expires_at_ms: Option<i64>) -> Field {
-        let shape = self.view().shape();
-        if let Some(at_ms) = expires_at_ms
-            && self.view().expires_at_ms().is_some()
-        {
-            // SAFETY: the expiry's place, which is there as one was; nobody else has a reference to an owned field.
-            unsafe { self.0.put(shape.expiry_at, &at_ms.to_le_bytes()) };
-            return self;
+        if self.view().expires_at_ms().is_some() != expires_at_ms.is_some() {
+            return Field::new(self.view().field(), self.view().value(), expires_at_ms);
         }
-        Field::new(self.view().field(), self.view().value(), expires_at_ms)
+        self.put_expiry(self.view().shape(), expires_at_ms);
+        self
+    }
+
+    /// Overwrites the expiry of a field that has one.
+    fn put_expiry(&self, shape: Shape, expires_at_ms: Option<i64>) {
+        if let Some(at_ms) = expires_at_ms {
+            // SAFETY: the expiry's place, which callers have seen to be there; references to it are never given out.
+            unsafe { self.0.put(shape.expiry_at, &at_ms.to_le_bytes()) };
+        }
     }
 }
 
@@ -230,13 +237,17 @@ mod tests {
             values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..600), 2),
             expiries in proptest::collection::vec(proptest::option::of(any::<i64>()), 2),
         ) {
-            let mut packed = Field::new(&field, &values[0], expiries[0]);
-            let parts = |packed: &Field| (packed.view().field().to_vec(), packed.view().value().to_vec(), packed.view().expires_at_ms());
+            let packed = Field::new(&field, &values[0], expiries[0]);
+            let parts = |packed: &Field| {
+                (packed.view().field().to_vec(), packed.view().value().to_vec(), packed.view().expires_at_ms())
+            };
             prop_assert_eq!(parts(&packed), (field.clone(), values[0].clone(), expiries[0]));
-            packed.set_value(&values[1]);
+            let packed = packed.with(&values[1], expiries[1]);
+            prop_assert_eq!(parts(&packed), (field.clone(), values[1].clone(), expiries[1]));
+            let copy = packed.clone();
+            let packed = packed.with_expiry(expiries[0]);
             prop_assert_eq!(parts(&packed), (field.clone(), values[1].clone(), expiries[0]));
-            let packed = packed.clone().with_expiry(expiries[1]);
-            prop_assert_eq!(parts(&packed), (field, values[1].clone(), expiries[1]));
+            prop_assert_eq!(parts(&copy), (field, values[1].clone(), expiries[1]));
         }
     }
 }

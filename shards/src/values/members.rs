@@ -112,7 +112,7 @@ impl<I: Item> Members<I> {
         previous
     }
 
-    /// Changes an item in place: neither its bytes nor whether it expires.
+    /// Changes an item in place: neither where it stands nor its bytes nor whether it expires.
     pub fn change<T>(&mut self, bytes: &[u8], change: impl FnOnce(&mut I) -> T) -> Option<T> {
         let hash = hash_of(bytes);
         let mut word = self.directory.segment_mut(hash).get_mut(hash, bytes)?;
@@ -121,6 +121,20 @@ impl<I: Item> Members<I> {
         debug_assert!(I::has_bytes(word.item(), bytes), "an item keeps its bytes");
         self.items_bytes = self.items_bytes - before + I::memory_bytes(word.item());
         Some(result)
+    }
+
+    /// Exchanges an item for what `exchange` makes of it, for one with the same bytes; whether it is here.
+    pub fn exchange(&mut self, bytes: &[u8], exchange: impl FnOnce(I) -> I) -> bool {
+        let hash = hash_of(bytes);
+        let Some(mut word) = self.directory.segment_mut(hash).get_mut(hash, bytes) else { return false };
+        let told = |item: I::Ref<'_>| (I::memory_bytes(item), usize::from(I::is_volatile(item)));
+        let before = told(word.item());
+        word.replace(exchange);
+        debug_assert!(I::has_bytes(word.item(), bytes), "an item keeps its bytes");
+        let after = told(word.item());
+        self.items_bytes = self.items_bytes - before.0 + after.0;
+        self.volatile_len = self.volatile_len - before.1 + after.1;
+        true
     }
 
     /// Takes the item with these bytes out.

@@ -73,6 +73,10 @@ pub trait Kind: Sized + Into<Object> {
     fn free_cost(&self) -> usize;
     /// Gives about `budget` allocations back; whether it is empty then. For one that nobody uses any more.
     fn free_some(&mut self, budget: usize) -> bool;
+    /// Whether elements of it expire by themselves.
+    fn has_deadlines(&self) -> bool {
+        false
+    }
 }
 
 /// What a collection's change may need besides its arguments.
@@ -225,6 +229,11 @@ impl Object {
             value.digest(digest);
         }
         each!(self, value => add(value, digest));
+    }
+    /// Whether elements of it expire by themselves.
+    #[must_use]
+    pub fn has_deadlines(&self) -> bool {
+        each!(self, value => value.has_deadlines())
     }
     /// Whether freeing it takes so long that it is done in slices.
     #[must_use]
