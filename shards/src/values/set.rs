@@ -5,6 +5,7 @@
 pub mod algebra;
 mod convert;
 mod draw;
+mod index;
 pub use draw::Taken;
 #[cfg(test)]
 mod tests;

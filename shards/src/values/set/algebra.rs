@@ -3,6 +3,7 @@
 //! Members are looked up in batches: their hashes first, then the words of the table where they would stand, then what stands
 //! there, so that the memory that a lookup needs is on its way while others are looked up.
 use super::convert::int_of;
+use super::index::Sought;
 use super::{Form, Set, Table};
 use crate::keyspace::StrRef;
 use crate::settings::Settings;
@@ -13,15 +14,27 @@ use smallvec::SmallVec;
 
 /// Members that are looked up together.
 const BATCH: usize = 32;
+/// Tables of fewer members than this are not joined: what that takes beforehand would cost more than it spares.
+const JOIN_LEN_MIN: usize = 512;
+/// Nor are two of which one has more than so many times the other's members.
+const JOIN_SHARE: usize = 8;
 
 /// Calls `take` with each member that all the sets have, in the order of the smallest one, as long as it says to go on.
-pub fn intersect(sets: &[&Set], mut take: impl FnMut(StrRef<'_>) -> bool) {
+pub fn intersect<'a>(sets: &[&'a Set], mut take: impl FnMut(StrRef<'a>) -> bool) {
     let mut sets: SmallVec<[&Set; 8]> = sets.into();
     sets.sort_by_key(|set| set.len());
     let Some((smallest, others)) = sets.split_first() else { return };
     if let Some(ints) = sets.iter().map(|set| set.as_intset()).collect::<Option<SmallVec<[_; 8]>>>() {
         return intersect_ints(&ints, take);
     }
+    if let (Form::Table(one), [next, others @ ..]) = (&smallest.0, others)
+        && let Form::Table(other) = &next.0
+        && one.len() >= JOIN_LEN_MIN
+        && other.len() / one.len() <= JOIN_SHARE
+    {
+        return intersect_tables(one, other, others, take);
+    }
+    let others = sought(others, smallest.len());
     let mut members = smallest.iter();
     let mut batch = Batch::default();
     while batch.fill(&mut members) {
@@ -32,8 +45,41 @@ pub fn intersect(sets: &[&Set], mut take: impl FnMut(StrRef<'_>) -> bool) {
     }
 }
 
+/// Sets in which about `looks` members are looked for.
+fn sought<'a>(sets: &[&'a Set], looks: usize) -> SmallVec<[Sought<'a>; 4]> {
+    sets.iter().map(|set| Sought::new(set, looks)).collect()
+}
+
+/// The same for two tables that are joined, and more sets in which what they share is looked for.
+fn intersect_tables<'a>(
+    one: &'a Table,
+    other: &'a Table,
+    others: &[&Set],
+    mut take: impl FnMut(StrRef<'a>) -> bool,
+) {
+    let others = sought(others, one.len());
+    let mut batch = Batch::default();
+    let mut goes_on = true;
+    let mut flush = |batch: &mut Batch<'a>| {
+        others.iter().for_each(|set| batch.keep(set, true));
+        let goes_on = batch.members.iter().all(|probe| take(probe.member));
+        batch.clear();
+        goes_on
+    };
+    one.visit_common(other, |member| {
+        batch.members.push(Probe { member: StrRef::Bytes(member.bytes()), hash: 0 });
+        if batch.members.len() == BATCH {
+            goes_on = flush(&mut batch);
+        }
+        goes_on
+    });
+    if goes_on {
+        flush(&mut batch);
+    }
+}
+
 /// The same for integers alone: each set is gone through once, in leaps.
-fn intersect_ints(sets: &[&Intset], mut take: impl FnMut(StrRef<'_>) -> bool) {
+fn intersect_ints<'a>(sets: &[&Intset], mut take: impl FnMut(StrRef<'a>) -> bool) {
     let (smallest, others) = sets.split_first().expect("an intersection is of something");
     let mut places: SmallVec<[usize; 8]> = others.iter().map(|_| 0).collect();
     for int in smallest.iter() {
@@ -50,13 +96,16 @@ fn intersect_ints(sets: &[&Intset], mut take: impl FnMut(StrRef<'_>) -> bool) {
 /// The intersection as a set, in the encoding that Redis gives it.
 #[must_use]
 pub fn intersection(sets: &[&Set], settings: &Settings) -> Set {
-    let smallest = sets.iter().min_by_key(|set| set.len());
-    let mut result = smallest.map_or_else(Set::empty, |smallest| smallest.remainder());
+    let mut members = Vec::new();
     intersect(sets, |member| {
-        result.push_ref(member, settings);
+        members.push(member);
         true
     });
-    if result.len() <= settings.set_intset_entries_max && result.iter().all(|member| int_of(member).is_some())
+    let smallest = sets.iter().min_by_key(|set| set.len());
+    let result = smallest.map_or_else(Set::empty, |smallest| smallest.remainder());
+    let mut result = result.filled(&members, settings);
+    if result.len() <= settings.set_intset_entries_max
+        && members.iter().all(|member| int_of(*member).is_some())
     {
         result.gather_ints(settings);
     }
@@ -64,7 +113,7 @@ pub fn intersection(sets: &[&Set], settings: &Settings) -> Set {
 }
 
 /// Calls `take` with each member that any of the sets has; ascending where all are integers.
-pub fn unite(sets: &[&Set], mut take: impl FnMut(StrRef<'_>)) {
+pub fn unite<'a>(sets: &[&'a Set], mut take: impl FnMut(StrRef<'a>)) {
     if let Some(ints) = sets.iter().map(|set| set.as_intset()).collect::<Option<Vec<_>>>() {
         let mut ints: Vec<i64> = ints.into_iter().flat_map(Intset::iter).collect();
         ints.sort_unstable();
@@ -87,7 +136,7 @@ pub fn unite(sets: &[&Set], mut take: impl FnMut(StrRef<'_>)) {
         let mut batch = Batch::default();
         while batch.fill(&mut members) {
             if let Some(base) = base {
-                batch.keep(base, false);
+                batch.keep(&Sought::new(base, 0), false);
             }
             batch.keep_new(&mut seen, is_remembered);
             batch.members.iter().for_each(|probe| take(probe.member));
@@ -99,15 +148,16 @@ pub fn unite(sets: &[&Set], mut take: impl FnMut(StrRef<'_>)) {
 #[must_use]
 pub fn union(sets: &[&Set], settings: &Settings) -> Set {
     let small_max = settings.set_intset_entries_max.max(settings.set_listpack_entries_max);
-    let largest = (0..sets.len()).max_by_key(|index| sets[*index].len());
-    // So many members are a table whatever they are, and a table is copied faster than filled.
-    let copied = largest.filter(|index| sets[*index].is_table() && sets[*index].len() > small_max);
-    let mut result = copied.map_or_else(Set::empty, |index| sets[index].copy());
-    for (index, set) in sets.iter().enumerate() {
-        if copied != Some(index) {
-            result.absorb(set, settings);
-        }
+    let mut members = Vec::new();
+    if sets.iter().map(|set| set.len()).sum::<usize>() > small_max {
+        unite(sets, |member| members.push(member));
     }
+    // So many are a table whatever they are. The encoding of few depends on the order in which they come.
+    if members.len() > small_max {
+        return Set::empty().filled(&members, settings);
+    }
+    let mut result = Set::empty();
+    sets.iter().for_each(|set| result.absorb(set, settings));
     result
 }
 
@@ -116,6 +166,7 @@ pub fn subtract(first: &Set, others: &[&Set], settings: &Settings, mut take: imp
     if is_removed_from(first, others) {
         return without(first, others, settings).iter().for_each(take);
     }
+    let others = sought(others, first.len());
     let mut members = first.iter();
     let mut batch = Batch::default();
     while batch.fill(&mut members) {
@@ -130,9 +181,15 @@ pub fn difference(first: &Set, others: &[&Set], settings: &Settings) -> Set {
     if is_removed_from(first, others) {
         return without(first, others, settings);
     }
-    let mut result = Set::empty();
-    subtract(first, others, settings, |member| result.push_ref(member, settings));
-    result
+    let mut members = Vec::new();
+    let others = sought(others, first.len());
+    let mut batches = first.iter();
+    let mut batch = Batch::default();
+    while batch.fill(&mut batches) {
+        others.iter().for_each(|set| batch.keep(set, false));
+        members.extend(batch.members.iter().map(|probe| probe.member));
+    }
+    Set::empty().filled(&members, settings)
 }
 
 /// Whether it is less work to take the members of the others out of a copy of the first than to look for each of the
@@ -162,16 +219,8 @@ impl Set {
         let mut members = other.iter();
         let mut batch = Batch::default();
         while batch.fill(&mut members) {
-            batch.keep(self, false);
+            batch.keep(&Sought::new(self, 0), false);
             batch.members.iter().for_each(|probe| self.push_ref(probe.member, settings));
-        }
-    }
-
-    /// Whether a member of another set is in this one.
-    fn has(&self, member: StrRef<'_>) -> bool {
-        match (&self.0, member) {
-            (Form::Ints(ints), StrRef::Int(int)) => ints.contains(int),
-            _ => self.contains(member.bytes(&mut [0; 20])),
         }
     }
 }
@@ -191,17 +240,21 @@ struct Probe<'a> {
 impl<'a> Batch<'a> {
     /// Begins with the next members; whether there were any.
     fn fill(&mut self, members: &mut impl Iterator<Item = StrRef<'a>>) -> bool {
-        self.is_hashed = false;
-        self.members.clear();
+        self.clear();
         self.members.extend(members.take(BATCH).map(|member| Probe { member, hash: 0 }));
         !self.members.is_empty()
     }
 
+    fn clear(&mut self) {
+        self.is_hashed = false;
+        self.members.clear();
+    }
+
     /// Keeps those that a set has, or those that it has not.
-    fn keep(&mut self, set: &Set, wanted: bool) {
-        match &set.0 {
-            Form::Table(table) => self.keep_in(table, wanted),
-            _ => self.members.retain(|probe| set.has(probe.member) == wanted),
+    fn keep(&mut self, set: &Sought<'_>, wanted: bool) {
+        match set.table() {
+            Some(table) => self.keep_in(table, wanted),
+            None => self.members.retain(|probe| set.has(probe.member) == wanted),
         }
     }
 

@@ -94,6 +94,16 @@ impl Set {
         }
     }
 
+    /// This empty set with members that are all different.
+    pub(super) fn filled(mut self, members: &[StrRef<'_>], settings: &Settings) -> Set {
+        if members.len() > settings.set_intset_entries_max.max(settings.set_listpack_entries_max) {
+            // So many come to a table in the end, which is then made in its size at once.
+            return Set(Form::Table(Box::new(table_of(members.len(), members.iter().copied()))));
+        }
+        members.iter().for_each(|member| self.push_ref(*member, settings));
+        self
+    }
+
     /// Makes a table of an intset that has become too long.
     pub(super) fn limit_ints(&mut self, settings: &Settings) {
         if let Form::Ints(ints) = &self.0
@@ -125,13 +135,13 @@ impl Set {
 
     /// Makes a table of whatever it is.
     fn spread(&mut self) {
-        self.0 = Form::Table(Box::new(table_of(self.iter())));
+        self.0 = Form::Table(Box::new(table_of(self.len() + 1, self.iter())));
     }
 }
 
 /// A table of members that are all different.
-pub(super) fn table_of<'a>(members: impl Iterator<Item = StrRef<'a>>) -> Table {
-    let mut table = Table::new();
+pub(super) fn table_of<'a>(len: usize, members: impl Iterator<Item = StrRef<'a>>) -> Table {
+    let mut table = Table::with_room(len);
     members.for_each(|member| table.insert(Member::new([], member.bytes(&mut [0; 20]))));
     table
 }

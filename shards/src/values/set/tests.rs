@@ -308,4 +308,8 @@ fn a_big_set_s_members_take_what_they_may() {
     }
     let each = set.memory_bytes() as f64 / f64::from(count);
     assert!(each <= 26.0 || cfg!(miri), "{each} bytes a member of 14 bytes");
+    // Made in its size at once.
+    let again = union(&[&set], &settings);
+    let each = again.memory_bytes() as f64 / f64::from(count);
+    assert!(each <= 26.0 || cfg!(miri), "{each} bytes a member of 14 bytes");
 }
