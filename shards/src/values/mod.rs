@@ -13,6 +13,7 @@ use std::ops::Deref;
 
 pub mod hash;
 pub mod list;
+pub mod listpack;
 pub mod set;
 pub mod stream;
 pub mod tree;
