@@ -11,9 +11,13 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
+pub mod field;
 pub mod hash;
 pub mod list;
 pub mod listpack;
+pub mod member;
+pub mod members;
+mod packed;
 pub mod set;
 pub mod stream;
 pub mod tree;
