@@ -24,6 +24,12 @@ pub mod substring;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod ttl;
+mod zbounds;
+pub mod zdraw;
+pub mod zpop;
+pub mod zrange;
+pub mod zremrange;
+pub mod zset;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -57,6 +63,11 @@ pub const FAMILIES: &[&[Command]] = &[
     object::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
+    zset::COMMANDS,
+    zrange::COMMANDS,
+    zremrange::COMMANDS,
+    zpop::COMMANDS,
+    zdraw::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

@@ -10,7 +10,6 @@ mod tests;
 
 use super::listpack::Listpack;
 use super::{Kind, TAG};
-use crate::dice::Dice;
 use crate::digest::Digest;
 use crate::keyspace::StrRef;
 use crate::number::format_g17;
@@ -257,8 +256,8 @@ impl Zset {
     }
 
     /// Calls `visit` with the members of these ranks in order, the last one first where `back`.
-    pub fn walk(&self, ranks: Range<usize>, back: bool, mut visit: impl FnMut(StrRef<'_>, f64)) {
-        let mut visit_bytes = |(member, score): (&[u8], f64)| visit(StrRef::Bytes(member), score);
+    pub fn walk<'a>(&'a self, ranks: Range<usize>, back: bool, mut visit: impl FnMut(StrRef<'a>, f64)) {
+        let mut visit_bytes = |(member, score): (&'a [u8], f64)| visit(StrRef::Bytes(member), score);
         match self {
             Zset::Big(big) if back => big.range_back(ranks).for_each(visit_bytes),
             Zset::Big(big) => big.range(ranks).for_each(&mut visit_bytes),
@@ -275,25 +274,25 @@ impl Zset {
     }
 
     /// Calls `visit` with every member in order.
-    pub fn each(&self, visit: impl FnMut(StrRef<'_>, f64)) {
+    pub fn each<'a>(&'a self, visit: impl FnMut(StrRef<'a>, f64)) {
         self.walk(0..self.len(), false, visit);
     }
 
-    /// Calls `visit` with the member of a rank; nothing where there is none.
-    pub fn with<T>(&self, rank: usize, visit: impl FnOnce(&[u8], f64) -> T) -> Option<T> {
-        match self {
-            Zset::Packed(pack) => {
-                let (member, score) = packed::pairs(pack).nth(rank)?;
-                Some(visit(member.bytes(&mut [0; 20]), score))
-            }
-            Zset::Big(big) => big.get(rank).map(|(member, score)| visit(member, score)),
-        }
+    /// The members of these ranks in order.
+    #[must_use]
+    pub fn pairs(&self, ranks: Range<usize>) -> Vec<(StrRef<'_>, f64)> {
+        let mut pairs = Vec::with_capacity(ranks.len());
+        self.walk(ranks, false, |member, score| pairs.push((member, score)));
+        pairs
     }
 
-    /// The rank of a member by chance, all alike; there must be one.
+    /// The member of a rank.
     #[must_use]
-    pub fn random_rank(&self, dice: &mut Dice) -> usize {
-        dice.below(self.len() as u64) as usize
+    pub fn get(&self, rank: usize) -> Option<(StrRef<'_>, f64)> {
+        match self {
+            Zset::Packed(pack) => packed::pairs(pack).nth(rank),
+            Zset::Big(big) => big.get(rank).map(|(member, score)| (StrRef::Bytes(member), score)),
+        }
     }
 
     /// Calls `visit` with about `count` members from a cursor on, 0 being where to begin; gives back the cursor to go on

@@ -1,5 +1,6 @@
 //! Sorted sets, packed and big, against a map.
 use super::*;
+use crate::dice::Dice;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
