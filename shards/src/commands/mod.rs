@@ -7,6 +7,8 @@ pub mod bitfield;
 pub mod bitmap;
 pub mod counter;
 pub mod debug;
+mod deferred;
+mod elements;
 pub mod expire;
 pub mod generic;
 #[cfg(test)]
@@ -19,6 +21,9 @@ pub mod object;
 mod options;
 pub mod rename;
 pub mod scan;
+pub mod set;
+pub mod setalgebra;
+pub mod setdraw;
 pub mod string;
 pub mod substring;
 #[cfg(test)]
@@ -54,6 +59,9 @@ pub const FAMILIES: &[&[Command]] = &[
     lcs::COMMANDS,
     bitmap::COMMANDS,
     bitfield::COMMANDS,
+    set::COMMANDS,
+    setdraw::COMMANDS,
+    setalgebra::COMMANDS,
     generic::COMMANDS,
     rename::COMMANDS,
     expire::COMMANDS,
