@@ -35,6 +35,7 @@ pub mod zpop;
 pub mod zrange;
 pub mod zremrange;
 pub mod zset;
+pub mod zstore;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -76,6 +77,7 @@ pub const FAMILIES: &[&[Command]] = &[
     zremrange::COMMANDS,
     zpop::COMMANDS,
     zdraw::COMMANDS,
+    zstore::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

@@ -1,27 +1,24 @@
 //! Sorted sets looked through in no order: ZRANDMEMBER and ZSCAN.
+use super::elements::{self, Wanted};
 use super::options::integer;
-use super::scan::parse_cursor;
 use super::zrange::reply_member;
 use super::zset::{READS, ZSET};
 use super::{Args, Command};
 use crate::call::Call;
 use crate::dice::Dice;
-use crate::fault::{Fault, NOT_INTEGER, Outcome, SYNTAX};
-use crate::glob;
+use crate::fault::{Fault, Outcome, SYNTAX};
 use crate::keyspace::hash::keyed_map;
-use crate::number::format_g17;
+use crate::number::{format_double, format_g17};
 use crate::reply::Reply;
 use crate::spec::{Arg, ArgKind, Flags, Spec};
 use crate::values::{Kind, Zset};
+use smallvec::SmallVec;
 
 pub(super) const COMMANDS: &[Command] = &[ZRANDMEMBER, ZSCAN];
 
 const COUNT_RANGE: Fault =
     Fault::new("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
 const COUNT_RANGE_WITH_SCORES: Fault = Fault::new("ERR value is out of range");
-const INVALID_CURSOR: Fault = Fault::new("ERR invalid cursor");
-/// What ZSCAN looks at in one call unless it is told.
-const COUNT_DEFAULT: usize = 10;
 
 const ZRANDMEMBER: Command = Command {
     spec: Spec {
@@ -147,7 +144,7 @@ const ZSCAN: Command = Command {
     subcommands: &[],
 };
 fn zscan(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    let cursor = parse_cursor(args[2]).ok_or(INVALID_CURSOR)?;
+    let cursor = elements::cursor(args[2])?;
     let key = cx.key(args[1]);
     let Some(zset) = cx.keys.read::<Zset>(key)? else {
         cx.reply.array(2);
@@ -155,19 +152,21 @@ fn zscan(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
         cx.reply.array(0);
         return Ok(());
     };
-    let options = ScanOptions::read(&args[3..])?;
+    let (words, no_scores) = without_noscores(&args[3..]);
+    let wanted = Wanted::parse(&words, false)?;
     let (mut found, mut count) = (Reply::new(cx.reply.resp), 0);
     let is_packed = zset.encoding() == "listpack";
-    let next = zset.scan(cursor, options.count, |member, score| {
-        if options.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, member, false)) {
-            found.bulk(member);
+    let next = zset.scan(cursor, wanted.count, |member, score| {
+        if !wanted.takes(member) {
+            return;
+        }
+        found.bulk(member);
+        count += 1;
+        if !no_scores {
+            // Redis has the text in the one and makes it of a long double for the other.
+            let text = if is_packed { format_double(score) } else { format_g17(score) };
+            found.bulk(text.as_bytes());
             count += 1;
-            if options.with_scores {
-                // Redis has the text in the one and makes it of a long double for the other.
-                let text = if is_packed { crate::number::format_double(score) } else { format_g17(score) };
-                found.bulk(text.as_bytes());
-                count += 1;
-            }
         }
     });
     cx.reply.array(2);
@@ -177,35 +176,23 @@ fn zscan(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-struct ScanOptions<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    with_scores: bool,
-}
-
-impl<'a> ScanOptions<'a> {
-    fn read(mut options: Args<'a>) -> Result<ScanOptions<'a>, Fault> {
-        let mut read = ScanOptions { pattern: None, count: COUNT_DEFAULT, with_scores: true };
-        while let [word, rest @ ..] = options {
-            options = match (word.to_ascii_uppercase().as_slice(), rest) {
-                (b"COUNT", [count, rest @ ..]) => {
-                    let count = integer(count).map_err(|_| NOT_INTEGER)?;
-                    read.count = usize::try_from(count).ok().filter(|count| *count > 0).ok_or(SYNTAX)?;
-                    rest
-                }
-                (b"MATCH", [pattern, rest @ ..]) => {
-                    read.pattern = Some(pattern);
-                    rest
-                }
-                (b"NOSCORES", rest) => {
-                    read.with_scores = false;
-                    rest
-                }
-                _ => return Err(SYNTAX),
-            };
+/// The words without NOSCORES, and whether that was among them.
+fn without_noscores<'a>(words: Args<'a>) -> (SmallVec<[&'a [u8]; 4]>, bool) {
+    let mut others = SmallVec::new();
+    let mut words = words.iter();
+    let mut found = false;
+    while let Some(word) = words.next() {
+        if word.eq_ignore_ascii_case(b"NOSCORES") {
+            found = true;
+            continue;
         }
-        Ok(read)
+        others.push(*word);
+        // What stands behind these is no word.
+        if word.eq_ignore_ascii_case(b"MATCH") || word.eq_ignore_ascii_case(b"COUNT") {
+            others.extend(words.next().copied());
+        }
     }
+    (others, found)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! A small one is a listpack ([`packed`]), a big one a table and a tree ([`big`]). Ranks count from 0, the least score.
 #![expect(unsafe_code, reason = "an entry keeps the address of what this holds")]
+pub mod algebra;
 mod big;
 mod packed;
 pub mod range;
