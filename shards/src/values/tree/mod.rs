@@ -17,6 +17,8 @@ use std::ops::Range;
 
 /// Items of a leaf at most: with their number they fill a kilobyte.
 const LEAF_MAX: usize = 127;
+/// How far ahead of a walk items are brought near.
+const AHEAD: usize = 6;
 /// Children of an inner node at most.
 const INNER_MAX: usize = 64;
 
@@ -26,6 +28,8 @@ pub trait Ranked: Copy + Default + Debug {
     type Head: Copy + Default + Debug;
     /// The head as it is now.
     fn head(self) -> Self::Head;
+    /// Asks for what this stands for to be brought near.
+    fn prefetch(self) {}
 }
 
 /// Where an item stands relative to the place that is sought: `Less` if it is before. Of all items at most one is `Equal`:
@@ -120,6 +124,7 @@ impl<T: Ranked, const L: usize, const F: usize> Tree<T, L, F> {
                 leaf = items[at..].iter();
                 leaf.next()
             })?;
+            leaf.as_slice().get(AHEAD).copied().into_iter().for_each(T::prefetch);
             rank += 1;
             Some(*item)
         })
@@ -138,6 +143,7 @@ impl<T: Ranked, const L: usize, const F: usize> Tree<T, L, F> {
                 leaf = items[..=at].iter();
                 leaf.next_back()
             })?;
+            leaf.as_slice().iter().nth_back(AHEAD).copied().into_iter().for_each(T::prefetch);
             end -= 1;
             Some(*item)
         })

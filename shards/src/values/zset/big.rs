@@ -51,6 +51,10 @@ impl Ranked for Handle {
     fn head(self) -> f64 {
         score_of(self.look())
     }
+    #[inline]
+    fn prefetch(self) {
+        crate::memory::prefetch(self.0 as *const u8);
+    }
 }
 
 #[inline]
