@@ -276,6 +276,9 @@ impl<T: Ranked, const L: usize, const F: usize> Node<T, L, F> {
             Node::Leaf(leaf) => {
                 let (items, at) = (leaf.items(), leaf.seek(old));
                 let Some(item) = items.get(at) else { return false };
+                if old(item.head(), *item) != Ordering::Equal {
+                    return false;
+                }
                 let next = items.get(at + 1).map(|next| (next.head(), *next)).or(next);
                 let is_behind_previous = match at.checked_sub(1) {
                     Some(before) => rises || new(items[before].head(), items[before]) == Ordering::Less,

@@ -25,7 +25,8 @@ pub(super) struct Big {
 /// The address of an item in the table of the [`Big`] whose tree this stands in.
 ///
 /// That the item lives whenever a handle is asked is what every function in this file sees to: the table never moves an item
-/// (it moves words), an item enters the tree only after it has entered the table and leaves the tree before the table gives it up, and no
+/// (it moves words); an item enters the tree only after it has entered the table, and leaves the tree before the table gives it
+/// up, or else stays in both; no two items have the same bytes, so that what the table gives up is what left the tree; and no
 /// handle leaves this file but as a look that borrows the whole [`Big`].
 #[derive(Clone, Copy, Default, Debug)]
 struct Handle(u64);
@@ -82,12 +83,17 @@ fn before(is_before: impl Fn(f64, &[u8]) -> bool) -> impl Fn(f64, Handle) -> Ord
 }
 
 impl Big {
-    /// One of these members, which are in order and all different.
+    /// One of these members, which are in order and all different; what comes twice is left out.
     pub(super) fn from_sorted<'a>(pairs: impl Iterator<Item = (StrRef<'a>, f64)>) -> Big {
         let mut items = Members::new();
         let mut room = [0; 20];
-        let handles: Vec<Handle> =
-            pairs.map(|(member, score)| own(&mut items, member.bytes(&mut room), score)).collect();
+        let mut handles = Vec::with_capacity(pairs.size_hint().0);
+        for (member, score) in pairs {
+            let member = member.bytes(&mut room);
+            if items.get(member).is_none() {
+                handles.push(own(&mut items, member, score));
+            }
+        }
         Big { order: Tree::from_sorted(&handles), items }
     }
 
@@ -127,7 +133,7 @@ impl Big {
     /// Takes a member out, whose score it gives back.
     pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let score = self.score(member)?;
-        self.order.remove(&at(score, member));
+        self.order.remove(&at(score, member))?;
         self.items.remove(member);
         Some(score)
     }

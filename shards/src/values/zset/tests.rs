@@ -216,6 +216,13 @@ fn a_member_of_thirteen_bytes_costs_forty_five() {
 }
 
 #[test]
+fn what_comes_twice_is_left_out_of_a_big_one() {
+    let pairs = [(StrRef::Bytes(b"a"), 1.0), (StrRef::Bytes(b"b"), 2.0), (StrRef::Bytes(b"a"), 3.0)];
+    let mut zset = Zset::from_sorted(&pairs, Limits { entries_max: 0, member_bytes_max: 0 });
+    assert_eq!((zset.len(), zset.remove(b"a"), zset.remove(b"a"), zset.len()), (2, Some(1.0), None, 1));
+}
+
+#[test]
 fn a_big_one_is_freed_in_slices() {
     let pairs: Vec<_> = (0..50_000).map(|index| (StrRef::Int(index), index as f64)).collect();
     let mut zset = Zset::from_sorted(&pairs, Limits { entries_max: 128, member_bytes_max: 64 });
