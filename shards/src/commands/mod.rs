@@ -42,6 +42,15 @@ pub mod substring;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod ttl;
+mod zbounds;
+pub mod zdraw;
+pub mod zpop;
+pub mod zrange;
+pub mod zremrange;
+pub mod zset;
+#[cfg(test)]
+mod zset_tests;
+pub mod zstore;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -86,6 +95,12 @@ pub const FAMILIES: &[&[Command]] = &[
     hash_walk::COMMANDS,
     hash_expire::COMMANDS,
     hash_get_set::COMMANDS,
+    zset::COMMANDS,
+    zrange::COMMANDS,
+    zremrange::COMMANDS,
+    zpop::COMMANDS,
+    zdraw::COMMANDS,
+    zstore::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

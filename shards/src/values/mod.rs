@@ -23,6 +23,7 @@ pub mod members;
 mod packed;
 pub mod set;
 pub mod stream;
+pub mod tree;
 pub mod zset;
 
 pub use hash::Hash;
