@@ -21,6 +21,14 @@ pub mod object;
 mod options;
 pub mod rename;
 pub mod scan;
+pub mod stream;
+pub mod stream_add;
+pub mod stream_claim;
+pub mod stream_delete;
+pub mod stream_group;
+pub mod stream_info;
+pub mod stream_pending;
+pub mod stream_read;
 pub mod string;
 pub mod substring;
 #[cfg(test)]
@@ -50,6 +58,14 @@ pub const FAMILIES: &[&[Command]] = &[
     lcs::COMMANDS,
     bitmap::COMMANDS,
     bitfield::COMMANDS,
+    stream::COMMANDS,
+    stream_add::COMMANDS,
+    stream_delete::COMMANDS,
+    stream_read::COMMANDS,
+    stream_group::COMMANDS,
+    stream_pending::COMMANDS,
+    stream_claim::COMMANDS,
+    stream_info::COMMANDS,
     generic::COMMANDS,
     rename::COMMANDS,
     expire::COMMANDS,

@@ -227,7 +227,7 @@ impl Stream {
 
     /// An entry is pending in no group any more.
     pub fn drop_references(&mut self, id: Id) -> bool {
-        self.0.groups.values_mut().fold(false, |any, group| group.acknowledge(id) || any)
+        self.0.groups.values_mut().filter_map(|group| group.acknowledge(id).then_some(())).count() > 0
     }
 }
 

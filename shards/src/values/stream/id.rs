@@ -166,7 +166,9 @@ mod tests {
         ] {
             assert_eq!(Id::parse_strict(text.as_bytes(), 0), Some(id), "{text}");
         }
-        for text in ["", "-", "+", "a", "1-", "-1", "1-a", "1--2", "1-2 ", "18446744073709551616", "1-2-3", "1-*"] {
+        for text in
+            ["", "-", "+", "a", "1-", "-1", "1-a", "1--2", "1-2 ", "18446744073709551616", "1-2-3", "1-*"]
+        {
             assert_eq!(Id::parse_strict(text.as_bytes(), 0), None, "{text}");
         }
         assert_eq!(Id::parse_strict(&[b'0'; 128], 0), None);
