@@ -29,6 +29,8 @@ pub mod stream_group;
 pub mod stream_info;
 pub mod stream_pending;
 pub mod stream_read;
+#[cfg(test)]
+mod stream_tests;
 pub mod string;
 pub mod substring;
 #[cfg(test)]

@@ -205,7 +205,9 @@ struct Remains {
 
 impl Remains {
     fn of(stream: &Stream) -> Remains {
-        Remains { len: stream.len() as u64, first_id: stream.first_id() }
+        // Where nothing remains, all that there ever was has gone.
+        let first_id = if stream.is_empty() { Id::MAX } else { stream.first_id() };
+        Remains { len: stream.len() as u64, first_id }
     }
 }
 
