@@ -130,8 +130,7 @@ fn stream_info(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let (facts, nodes) = (stream.facts(), stream.node_count() as i64);
     number(reply, "length", stream.len() as i64);
     number(reply, "radix-tree-keys", nodes);
-    // Of Redis's own tree: the root, and for one key a node. There is no such tree here.
-    number(reply, "radix-tree-nodes", nodes + 1);
+    number(reply, "radix-tree-nodes", stream.radix_node_count() as i64);
     reply.bulk(b"last-generated-id");
     reply_id(reply, facts.last_id);
     reply.bulk(b"max-deleted-entry-id");

@@ -14,6 +14,7 @@ mod group;
 mod id;
 mod lag;
 mod node;
+mod radix;
 #[cfg(test)]
 mod tests;
 mod trim;
