@@ -1,6 +1,8 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
 use crate::coordinate::batch::{Act, Batch, Queued, Run};
+use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
+use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
 use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
@@ -13,6 +15,7 @@ use shards::keyspace::Hashed;
 use shards::reply::Reply;
 use shards::settings::Settings;
 use shards::shard::Shard;
+use shards::waiting::{InHand, Waiter, leave, stand};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -21,7 +24,15 @@ struct Bench<'a> {
     settings: &'a Settings,
     effects: &'a mut Effects,
     stats: &'a mut Stats,
+    outside: Outside<'a>,
     now_ms: i64,
+}
+
+/// Where the outcome of a batch goes.
+struct Into<'a> {
+    reply: &'a mut Reply,
+    waits: &'a mut Option<Arc<Waiter>>,
+    is_share: bool,
 }
 
 /// Requests served in one go: between two looks at the sockets.
@@ -51,7 +62,16 @@ impl Core {
         cx.no_touch = conn.session.no_touch;
         run_one(&mut cx, entry, args, hint);
         strand.shard.counts.commands += 1;
-        finish_effects(&mut self.effects, &mut strand.shard);
+        let mut outside = Outside {
+            shared: &self.shared,
+            mailed: &mut self.mailed,
+            events: self.config.notify_keyspace_events,
+        };
+        finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        if !self.effects.ready.is_empty() {
+            let shards = std::slice::from_mut(&mut strand.shard);
+            serve_ready(&mut self.effects, shards, &self.settings, self.now_ms, &mut outside);
+        }
         if let Some(ticks) = self.stats.ran(entry.id, &reply.bytes[start..]) {
             self.stats.notice(entry.id, args, ticks);
             self.tell_noticed(self.id, conn.token);
@@ -78,6 +98,9 @@ impl Core {
             if runs.is_empty() && part.is_none() {
                 return;
             }
+            // Messages posted before these requests were entered are heard before what the requests do is seen.
+            self.hear();
+            let Some(strand) = &self.strands[shard] else { return };
             look_ahead(&strand.shard, &runs);
             runs.drain(..).for_each(|run| self.serve_run(shard, run));
             match part {
@@ -99,11 +122,17 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            outside: Outside {
+                shared: &self.shared,
+                mailed: &mut self.mailed,
+                events: self.config.notify_keyspace_events,
+            },
             now_ms: self.now_ms.max(run.entered_ms),
         };
-        let Run { batch, act, reply, aborted, .. } = &mut *run;
+        let Run { batch, act, reply, aborted, waits, .. } = &mut *run;
         reply.resp = batch.resp;
-        *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, reply, false);
+        let into = Into { reply, waits, is_share: false };
+        *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, into);
         if shard != self.id {
             self.stats.taken += 1;
         }
@@ -119,6 +148,11 @@ impl Core {
                     settings: &self.settings,
                     effects: &mut self.effects,
                     stats: &mut self.stats,
+                    outside: Outside {
+                        shared: &self.shared,
+                        mailed: &mut self.mailed,
+                        events: self.config.notify_keyspace_events,
+                    },
                     now_ms: unit.entered_ms(),
                 };
                 bench.run_part(std::slice::from_mut(&mut strand.shard), &mut unit.part(index));
@@ -143,6 +177,11 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            outside: Outside {
+                shared: &self.shared,
+                mailed: &mut self.mailed,
+                events: self.config.notify_keyspace_events,
+            },
             now_ms: unit.entered_ms(),
         };
         bench.run_part(&mut shards, &mut unit.part(0));
@@ -176,6 +215,8 @@ impl Core {
         }
         self.strands[shard] = self.shared.queues[shard].take();
         self.unsettled |= shard != self.id;
+        // So are those posted before what was done on the shard while others had it.
+        self.hear();
         self.strands[shard].is_some()
     }
 
@@ -186,26 +227,36 @@ impl Core {
         self.unsettled = true;
     }
 
-    /// Runs something beside plain commands (WATCH, a transaction) on a shard in hand, and writes the reply.
+    /// Runs something beside plain commands (WATCH, a transaction) on a shard in hand, and writes the reply; or gives back
+    /// who waits.
     pub(crate) fn run_act_here(
         &mut self,
         conn: &mut Conn,
         shard: usize,
         assembly: &Assembly,
         mut part: Part,
-    ) {
-        let Some(strand) = &mut self.strands[shard] else { return };
+    ) -> Option<Arc<Waiter>> {
+        let strand = self.strands[shard].as_mut()?;
         let mut bench = Bench {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            outside: Outside {
+                shared: &self.shared,
+                mailed: &mut self.mailed,
+                events: self.config.notify_keyspace_events,
+            },
             now_ms: self.now_ms,
         };
         bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
         self.tell_noticed(self.id, conn.token);
+        if part.waits.is_some() {
+            return part.waits;
+        }
         let mut reply = conn.begin_reply();
         assemble(assembly, &[&part.reply.bytes], part.aborted, part.reply.resp, &mut reply.bytes);
         conn.end_reply(reply);
+        None
     }
 
     /// Serves the shards whose queues got something, as far as they are in hand or at the door of a sleeper, and puts the
@@ -241,38 +292,29 @@ impl Core {
         }
     }
 
-    /// Puts a strand at its door; whether there is something to do on it.
+    /// Puts a strand at its door; whether there is something to do on it now.
     fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
-        let stalled = match &strand.stalled {
-            Some(Request::Part(unit, _)) => Some(Arc::clone(unit)),
-            _ => None,
-        };
         let queue = &self.shared.queues[shard];
         queue.put(strand);
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         if crate::chaos::breaks(crate::chaos::Break::PutBack) {
             return false;
         }
-        !queue.is_empty() || stalled.is_some_and(|unit| unit.is_entered())
+        queue.has_work_at_door()
     }
 }
 
 impl Bench<'_> {
     fn run_part(&mut self, shards: &mut [Box<Shard>], part: &mut Part) {
-        let Part { batch, act, reply, aborted, is_share } = part;
+        let Part { batch, act, reply, aborted, waits, is_share } = part;
         reply.resp = batch.resp;
-        *aborted = self.run(shards, batch, act, reply, *is_share);
+        let into = Into { reply, waits, is_share: *is_share };
+        *aborted = self.run(shards, batch, act, into);
     }
 
     /// Runs a batch; whether it was a transaction that was given up. Shares of commands are counted by another part.
-    fn run(
-        &mut self,
-        shards: &mut [Box<Shard>],
-        batch: &Batch,
-        act: &mut Act,
-        reply: &mut Reply,
-        is_share: bool,
-    ) -> bool {
+    fn run(&mut self, shards: &mut [Box<Shard>], batch: &Batch, act: &mut Act, into: Into<'_>) -> bool {
+        let Into { reply, waits, is_share } = into;
         self.stats.begin();
         match act {
             Act::Commands => {}
@@ -281,6 +323,17 @@ impl Bench<'_> {
                 reply.ok();
             }
             Act::Unwatch(watching) => unwatch(shards, watching),
+            Act::Leave(waiter) => leave(&mut self.call(shards, batch, reply), waiter),
+            Act::Retry(waiter) => {
+                self.retry(shards, waiter);
+                return false;
+            }
+            Act::Wait(ticket) => {
+                *waits = self.run_or_wait(shards, batch, *ticket, reply);
+                self.finish(shards);
+                self.serve_ready(shards);
+                return false;
+            }
             Act::Exec(watching) => {
                 if let Some(watching) = watching {
                     let dirty = is_dirty(&mut self.call(shards, batch, reply), watching);
@@ -304,13 +357,55 @@ impl Bench<'_> {
             }
             shards[0].counts.commands += 1;
             self.finish(shards);
+            if !matches!(act, Act::Exec(_)) {
+                self.serve_ready(shards);
+            }
             if is_share {
                 self.stats.ran_share(command.id);
             } else if let Some(ticks) = self.stats.ran(command.id, &reply.bytes[start..]) {
                 self.stats.notice(command.id, &batch.args(command), ticks);
             }
         }
+        // Who waits for keys is served after the whole transaction.
+        self.serve_ready(shards);
         false
+    }
+
+    /// Runs the one command of a batch, which may wait for keys: then it is left at them, and given back.
+    fn run_or_wait(
+        &mut self,
+        shards: &mut [Box<Shard>],
+        batch: &Batch,
+        ticket: u64,
+        reply: &mut Reply,
+    ) -> Option<Arc<Waiter>> {
+        let command = batch.commands[0];
+        let args = batch.args(command);
+        self.effects.may_wait = true;
+        self.run_one(shards, batch, command, &args, reply);
+        self.effects.may_wait = false;
+        shards[0].counts.commands += 1;
+        let _uncommonly_slow = self.stats.ran(command.id, &reply.bytes);
+        let wait = self.effects.wait.take()?;
+        let Handler::Engine(engine) = table().entry(command.id).handler else { return None };
+        let waiter = Arc::new(Waiter::new(ticket, engine, &args, command.db, batch.resp, wait));
+        stand(&mut self.call(shards, batch, reply), &waiter);
+        Some(waiter)
+    }
+
+    /// Tries to serve one that waits, all its shards being in hand now.
+    fn retry(&mut self, shards: &mut [Box<Shard>], waiter: &Arc<Waiter>) {
+        let ready = waiter.wait.keys.iter().map(|key| (waiter.db, key.clone()));
+        self.effects.ready.extend(ready);
+        self.serve_ready(shards);
+    }
+
+    /// Serves those who wait for keys that got something.
+    #[inline]
+    fn serve_ready(&mut self, shards: &mut [Box<Shard>]) {
+        if !self.effects.ready.is_empty() {
+            serve_ready(self.effects, shards, self.settings, self.now_ms, &mut self.outside);
+        }
     }
 
     #[inline]
@@ -323,9 +418,13 @@ impl Bench<'_> {
         reply: &mut Reply,
     ) {
         let hint = batch.hint(command, args);
+        let entry = table().entry(command.id);
+        if is_publish(entry) {
+            return self.outside.publish(entry.spec.name == "spublish", args, reply);
+        }
         let mut cx = self.call(shards, batch, reply);
         cx.db = command.db;
-        run_one(&mut cx, table().entry(command.id), args, hint);
+        run_one(&mut cx, entry, args, hint);
     }
 
     fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {
@@ -335,7 +434,7 @@ impl Bench<'_> {
     }
 
     fn finish(&mut self, shards: &mut [Box<Shard>]) {
-        finish_effects(self.effects, &mut shards[0]);
+        finish_effects(self.effects, &mut shards[0], &mut self.outside);
     }
 }
 
@@ -350,15 +449,34 @@ fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Opt
     execute(cx, command, args);
 }
 
-/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. (The journal and the listeners of events
-/// will take the rest from here.)
+/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it.
+/// (The journal will take the rest from here.)
 #[inline]
-pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard) {
+pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard, outside: &mut Outside<'_>) {
     if effects.sleep_us > 0 {
         std::thread::sleep(std::time::Duration::from_micros(effects.sleep_us));
     }
     shard.counts.dirty += effects.dirty;
+    if !effects.events().is_empty() {
+        outside.tell(effects);
+    }
     effects.clear();
+}
+
+/// Serves those who wait for keys that got something, and tells them.
+#[cold]
+fn serve_ready(
+    effects: &mut Effects,
+    shards: &mut [Box<Shard>],
+    settings: &Settings,
+    now_ms: i64,
+    outside: &mut Outside<'_>,
+) {
+    let mut told = Vec::new();
+    let mut in_hand = InHand { shards, settings, now_ms, effects };
+    in_hand.serve(|waiter, served| told.push((waiter.ticket, served)));
+    finish_effects(effects, &mut shards[0], outside);
+    told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));
 }
 
 /// Has the processor fetch what the commands of several runs will want, all at once instead of one after another.

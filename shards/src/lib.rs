@@ -18,4 +18,5 @@ pub mod shard;
 pub mod slot;
 pub mod spec;
 pub mod values;
+pub mod waiting;
 pub mod watch;

@@ -5,6 +5,7 @@ use crate::expiry::AverageTtl;
 use crate::keyspace::{Entry, Hashed, Table};
 use crate::slot::slots_of_shard;
 use crate::values::Object;
+use crate::waiting::Waiters;
 use crate::watch::Watches;
 use std::ops::Range;
 
@@ -29,6 +30,8 @@ pub struct Db {
     pub table: Table,
     /// The keys that connections watch. They belong to the database's number, not to its content: SWAPDB leaves them.
     pub watches: Watches,
+    /// Those who wait for keys. Likewise.
+    pub waiters: Waiters,
     /// How long its keys with an expiry have still to live.
     pub(crate) ttl: AverageTtl,
 }
@@ -75,6 +78,7 @@ impl Shard {
             .map(|_| Db {
                 table: Table::new(slots.clone()),
                 watches: Watches::default(),
+                waiters: Waiters::default(),
                 ttl: AverageTtl::default(),
             })
             .collect();

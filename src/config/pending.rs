@@ -7,7 +7,6 @@ use super::table::{Config, TABLE};
 const PENDING: &[&str] = &[
     "bind-source-addr",
     "max-new-connections-per-cycle",
-    "client-output-buffer-limit",
     "maxmemory-clients",
     "tracking-table-max-keys",
     "aclfile",
@@ -17,7 +16,6 @@ const PENDING: &[&str] = &[
     "maxmemory-samples",
     "maxmemory-eviction-tenacity",
     "lazyfree-lazy-user-flush",
-    "notify-keyspace-events",
     "busy-reply-threshold",
     "propagation-error-behavior",
     "save",

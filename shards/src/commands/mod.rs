@@ -15,6 +15,7 @@ pub mod keyspace;
 pub mod lcs;
 pub mod list;
 pub mod list_ends;
+pub mod list_waiting;
 pub mod many;
 pub mod memory;
 pub mod object;
@@ -79,6 +80,7 @@ pub const FAMILIES: &[&[Command]] = &[
     memory::COMMANDS,
     list::COMMANDS,
     list_ends::COMMANDS,
+    list_waiting::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second
