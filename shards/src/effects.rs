@@ -111,6 +111,10 @@ impl Effects {
             self.record(db, args);
         }
     }
+    /// The running command is not recorded as it came: all there is to record of it has been, if anything.
+    pub fn record_no_more(&mut self) {
+        self.stand_in_count += usize::from(self.listen.records);
+    }
     /// How many records there are.
     #[must_use]
     pub fn record_count(&self) -> usize {

@@ -37,6 +37,16 @@ pub mod set;
 mod set_tests;
 pub mod setalgebra;
 pub mod setdraw;
+pub mod stream;
+pub mod stream_add;
+pub mod stream_claim;
+pub mod stream_delete;
+pub mod stream_group;
+pub mod stream_info;
+pub mod stream_pending;
+pub mod stream_read;
+#[cfg(test)]
+mod stream_tests;
 pub mod string;
 pub mod substring;
 #[cfg(test)]
@@ -78,6 +88,14 @@ pub const FAMILIES: &[&[Command]] = &[
     set::COMMANDS,
     setdraw::COMMANDS,
     setalgebra::COMMANDS,
+    stream::COMMANDS,
+    stream_add::COMMANDS,
+    stream_delete::COMMANDS,
+    stream_read::COMMANDS,
+    stream_group::COMMANDS,
+    stream_pending::COMMANDS,
+    stream_claim::COMMANDS,
+    stream_info::COMMANDS,
     generic::COMMANDS,
     rename::COMMANDS,
     expire::COMMANDS,
