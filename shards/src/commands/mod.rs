@@ -9,6 +9,7 @@ pub mod counter;
 pub mod debug;
 pub mod expire;
 pub mod generic;
+pub mod hyperloglog;
 #[cfg(test)]
 mod keys_tests;
 pub mod keyspace;
@@ -48,6 +49,7 @@ pub const FAMILIES: &[&[Command]] = &[
     lcs::COMMANDS,
     bitmap::COMMANDS,
     bitfield::COMMANDS,
+    hyperloglog::COMMANDS,
     generic::COMMANDS,
     rename::COMMANDS,
     expire::COMMANDS,

@@ -12,6 +12,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod set;
 pub mod stream;
