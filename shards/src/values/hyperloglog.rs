@@ -112,10 +112,16 @@ pub fn count(bytes: &[u8], encoding: Encoding) -> Result<u64, Corrupt> {
 #[must_use]
 pub fn count_registers(registers: &Registers) -> u64 {
     let mut histogram = Histogram::default();
+    let mut zeros = 0;
     for &eight in registers.as_chunks().0 {
-        histogram.add_eight(u64::from_le_bytes(eight));
+        match u64::from_le_bytes(eight) {
+            0 => zeros += 8,
+            registers => histogram.add_eight(registers),
+        }
     }
-    estimate(&histogram.sum())
+    let mut counts = histogram.sum();
+    counts[0] += zeros;
+    estimate(&counts)
 }
 
 /// Raises registers to those of a HyperLogLog, where these are greater.

@@ -33,83 +33,86 @@ pub enum Run {
     Values(u8, usize),
 }
 
-/// A run as the loops see it: without a branch, for which kind comes next cannot be guessed.
-#[derive(Clone, Copy)]
-struct Step {
-    value: u8,
-    /// Registers.
-    span: u16,
-    /// Bytes.
-    len: u8,
-}
-
-/// The step of each first byte; that of two bytes lacks what the second adds.
-const STEPS: [Step; 256] = {
-    let mut steps = [Step { value: 0, span: 0, len: 1 }; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        steps[byte] = match byte >> 6 {
-            0 => Step { value: 0, span: byte as u16 + 1, len: 1 },
-            1 => Step { value: 0, span: ((byte as u16 & 0x3f) << 8) + 1, len: 2 },
-            _ => Step { value: (byte as u8 >> 2 & 0x1f) + 1, span: (byte as u16 & 3) + 1, len: 1 },
-        };
-        byte += 1;
-    }
-    steps
-};
-
-/// The run at `at`, which is within `body`. A last byte that lacks its second has zero there, as Redis sees it.
+/// The run at `at`, which is within `body`, and where the next one begins. A last byte that lacks its second has zero there,
+/// as Redis sees it.
 #[inline(always)]
-fn step(body: &[u8], at: usize) -> Step {
-    let step = STEPS[usize::from(body[at])];
-    let second = body.get(at + 1).copied().unwrap_or(0);
-    let mask = if step.len == 2 { 0xff } else { 0 };
-    Step { span: step.span + u16::from(second & mask), ..step }
+fn run(body: &[u8], at: usize) -> (Run, usize) {
+    let first = body[at];
+    match first >> 6 {
+        0 => (Run::Zeros(usize::from(first) + 1), at + 1),
+        1 => {
+            let second = body.get(at + 1).copied().unwrap_or(0);
+            (Run::ManyZeros(usize::from(u16::from_be_bytes([first & 0x3f, second])) + 1), at + 2)
+        }
+        _ => (Run::Values((first >> 2 & 0x1f) + 1, usize::from(first & 3) + 1), at + 1),
+    }
 }
 
-fn steps(body: &[u8]) -> impl Iterator<Item = Step> + '_ {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        (at < body.len()).then(|| {
-            let step = step(body, at);
-            at += usize::from(step.len);
-            step
-        })
-    })
+impl Run {
+    /// How many registers it covers.
+    #[inline(always)]
+    fn span(self) -> usize {
+        match self {
+            Run::Zeros(span) | Run::ManyZeros(span) | Run::Values(_, span) => span,
+        }
+    }
+    /// The value that they have.
+    #[inline(always)]
+    fn value(self) -> u8 {
+        match self {
+            Run::Zeros(_) | Run::ManyZeros(_) => 0,
+            Run::Values(value, _) => value,
+        }
+    }
 }
 
 /// The runs of a HyperLogLog, valid or not.
 pub fn runs(bytes: &[u8]) -> impl Iterator<Item = Run> + '_ {
-    steps(super::body(bytes)).map(|step| match step {
-        Step { value: 0, span, len: 1 } => Run::Zeros(span.into()),
-        Step { value: 0, span, .. } => Run::ManyZeros(span.into()),
-        Step { value, span, .. } => Run::Values(value, span.into()),
+    runs_of(super::body(bytes))
+}
+
+#[inline(always)]
+fn runs_of(body: &[u8]) -> impl Iterator<Item = Run> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        (at < body.len()).then(|| {
+            let (run, next) = run(body, at);
+            at = next;
+            run
+        })
     })
 }
 
 /// How many registers have each value.
 pub(super) fn histogram(body: &[u8]) -> Result<Counts, Corrupt> {
-    let mut counts = [0u32; 64];
-    let mut registers = 0;
-    for step in steps(body) {
-        registers += u64::from(step.span);
-        // Never more than what 512 MB of runs hold; whoever has too many is refused below.
-        let count = &mut counts[usize::from(step.value & 63)];
-        *count = count.wrapping_add(u32::from(step.span));
+    let (mut counts, mut zeros, mut values) = ([0u32; 64], 0, 0);
+    for run in runs_of(body) {
+        match run {
+            Run::Zeros(span) | Run::ManyZeros(span) => zeros += span,
+            Run::Values(value, span) => {
+                counts[usize::from(value & 63)] += span as u32;
+                values += span;
+            }
+        }
     }
-    if registers == REGISTERS as u64 { Ok(counts) } else { Err(Corrupt) }
+    counts[0] = zeros as u32;
+    if zeros + values == REGISTERS { Ok(counts) } else { Err(Corrupt) }
 }
 
 /// Raises registers to those of `body`, where these are greater. They are worthless where it is corrupt.
 pub(super) fn merge_into(registers: &mut Registers, body: &[u8]) -> Result<(), Corrupt> {
     let mut first = 0;
-    for Step { value, span, .. } in steps(body) {
-        let end = first + usize::from(span);
-        let covered = registers.get_mut(first..end).ok_or(Corrupt)?;
-        if value > 0 {
-            covered.iter_mut().for_each(|register| *register = (*register).max(value));
+    for run in runs_of(body) {
+        match run {
+            Run::Zeros(span) | Run::ManyZeros(span) => first += span,
+            Run::Values(value, span) => {
+                let covered = registers.get_mut(first..first + span).ok_or(Corrupt)?;
+                for register in covered {
+                    *register = (*register).max(value);
+                }
+                first += span;
+            }
         }
-        first = end;
     }
     if first == REGISTERS { Ok(()) } else { Err(Corrupt) }
 }
@@ -123,8 +126,10 @@ pub struct Cursor {
 
 /// The run that a register is in.
 struct Found {
-    step: Step,
+    run: Run,
     at: usize,
+    /// Where the next run begins, which is beyond the end where this one is cut.
+    next: usize,
     /// The first register of the run.
     first: usize,
     /// Where the run before begins.
@@ -138,23 +143,22 @@ fn find(body: &[u8], from: Cursor, index: usize) -> Result<Found, Corrupt> {
     let (mut at, mut first) = (from.at, from.first);
     let (mut before, mut resume) = (from, from);
     while at < body.len() {
-        let step = step(body, at);
-        let end = first + usize::from(step.span);
+        let (run, next) = run(body, at);
+        let end = first + run.span();
         if index < end {
             let before = (at > from.at).then_some(before.at);
-            return Ok(Found { step, at, first, before, resume });
+            return Ok(Found { run, at, next, first, before, resume });
         }
         resume = before;
         before = Cursor { at, first };
-        first = end;
-        at += usize::from(step.len);
+        (at, first) = (next, end);
     }
     Err(Corrupt)
 }
 
 /// Whether raising this register would change anything.
 pub(super) fn would_raise(body: &[u8], place: Place) -> Result<bool, Corrupt> {
-    Ok(find(body, Cursor::default(), place.index)?.step.value < place.value)
+    Ok(find(body, Cursor::default(), place.index)?.run.value() < place.value)
 }
 
 /// What came of raising a register.
@@ -180,16 +184,15 @@ pub(super) fn raise(
         return Ok(Raised::TooLarge);
     }
     let found = find(super::body(bytes), *cursor, place.index)?;
-    let Step { value, span, len } = found.step;
     *cursor = found.resume;
-    if value >= place.value {
+    if found.run.value() >= place.value {
         return Ok(Raised::Not);
     }
-    let (at, old_len) = (HEADER_BYTES + found.at, usize::from(len));
+    let (at, old_len) = (HEADER_BYTES + found.at, found.next - found.at);
     if at + old_len > bytes.len() {
         return Err(Corrupt);
     }
-    if span == 1 && old_len == 1 {
+    if found.run.span() == 1 && old_len == 1 {
         bytes[at] = value_byte(place.value, 1);
     } else {
         let (room, new_len) = split(&found, place);
@@ -221,9 +224,9 @@ fn split(found: &Found, place: Place) -> ([u8; 5], usize) {
         len += 1;
     };
     let left = place.index - found.first;
-    put(found.step.value, left);
+    put(found.run.value(), left);
     put(place.value, 1);
-    put(found.step.value, usize::from(found.step.span) - left - 1);
+    put(found.run.value(), found.run.span() - left - 1);
     (room, len)
 }
 
@@ -237,16 +240,17 @@ fn join(bytes: &mut Vec<u8>, mut at: usize) {
         if at >= bytes.len() {
             return;
         }
-        let step = STEPS[usize::from(bytes[at])];
-        if let (1.., Some(&next)) = (step.value, bytes.get(at + 1)) {
-            let next = STEPS[usize::from(next)];
-            let span = usize::from(step.span + next.span);
-            if next.value == step.value && span <= VALUES_MAX {
-                bytes[at] = value_byte(step.value, span);
-                bytes.remove(at + 1);
-                continue;
-            }
+        let (here, next) = run(bytes, at);
+        if let Run::Values(value, span) = here
+            && next < bytes.len()
+            && let (Run::Values(other, more), _) = run(bytes, next)
+            && other == value
+            && span + more <= VALUES_MAX
+        {
+            bytes[at] = value_byte(value, span + more);
+            bytes.remove(next);
+        } else {
+            at = next;
         }
-        at += usize::from(step.len);
     }
 }
