@@ -7,6 +7,8 @@ pub mod bitfield;
 pub mod bitmap;
 pub mod counter;
 pub mod debug;
+mod deferred;
+mod elements;
 pub mod expire;
 pub mod generic;
 pub mod hyperloglog;
@@ -20,11 +22,21 @@ pub mod object;
 mod options;
 pub mod rename;
 pub mod scan;
+pub mod set;
+pub mod setalgebra;
+pub mod setdraw;
 pub mod string;
 pub mod substring;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod ttl;
+mod zbounds;
+pub mod zdraw;
+pub mod zpop;
+pub mod zrange;
+pub mod zremrange;
+pub mod zset;
+pub mod zstore;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -50,6 +62,9 @@ pub const FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     bitfield::COMMANDS,
     hyperloglog::COMMANDS,
+    set::COMMANDS,
+    setdraw::COMMANDS,
+    setalgebra::COMMANDS,
     generic::COMMANDS,
     rename::COMMANDS,
     expire::COMMANDS,
@@ -59,6 +74,12 @@ pub const FAMILIES: &[&[Command]] = &[
     object::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
+    zset::COMMANDS,
+    zrange::COMMANDS,
+    zremrange::COMMANDS,
+    zpop::COMMANDS,
+    zdraw::COMMANDS,
+    zstore::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

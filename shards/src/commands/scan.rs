@@ -4,7 +4,7 @@ use crate::call::{Call, Keys};
 use crate::fault::{Fault, NOT_INTEGER, Outcome, SYNTAX, until_zero};
 use crate::glob;
 use crate::keyspace::EntryRef;
-use crate::keyspace::table::{cursor_at_slot, slot_of_cursor};
+use crate::keyspace::walk::{cursor_at_slot, slot_of_cursor};
 use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::spec::{Arg, ArgKind, Categories, Flags, Group, Merge, Span, Spec};

@@ -11,11 +11,18 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
+pub mod field;
 pub mod hash;
 pub mod hyperloglog;
+pub mod intset;
 pub mod list;
+pub mod listpack;
+pub mod member;
+pub mod members;
+mod packed;
 pub mod set;
 pub mod stream;
+pub mod tree;
 pub mod zset;
 
 pub use hash::Hash;
