@@ -8,6 +8,7 @@ pub mod effects;
 pub mod expiry;
 pub mod extended;
 pub mod fault;
+pub mod geo;
 pub mod glob;
 pub mod keyspace;
 pub mod memory;

@@ -11,6 +11,9 @@ mod deferred;
 mod elements;
 pub mod expire;
 pub mod generic;
+pub mod geo;
+mod geoquery;
+pub mod geosearch;
 pub mod hyperloglog;
 #[cfg(test)]
 mod keys_tests;
@@ -62,6 +65,8 @@ pub const FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     bitfield::COMMANDS,
     hyperloglog::COMMANDS,
+    geo::COMMANDS,
+    geosearch::COMMANDS,
     set::COMMANDS,
     setdraw::COMMANDS,
     setalgebra::COMMANDS,
