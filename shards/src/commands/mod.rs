@@ -39,6 +39,8 @@ pub mod zpop;
 pub mod zrange;
 pub mod zremrange;
 pub mod zset;
+#[cfg(test)]
+mod zset_tests;
 pub mod zstore;
 
 /// The arguments of a command; the first is its name as the client wrote it.

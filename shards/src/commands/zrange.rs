@@ -381,7 +381,7 @@ impl<'a> Query<'a> {
                 return if self.back { zset.len() - ranks.end..zset.len() - ranks.start } else { ranks };
             }
             Wanted::Scores(range) => zset.ranks_by_score(range),
-            Wanted::Lex(range) => zset.ranks_by_lex(range),
+            Wanted::Lex(range) => zset.ranks_by_lex(range, self.back),
         };
         let skipped =
             usize::try_from(self.offset).map_or_else(|_| found.len(), |offset| offset.min(found.len()));

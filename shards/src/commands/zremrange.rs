@@ -68,7 +68,7 @@ const ZREMRANGEBYLEX: Command = Command {
 };
 fn zremrangebylex(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let range = lex_range(args[2], args[3])?;
-    remove(cx, args[1], "zremrangebylex", |zset| zset.ranks_by_lex(&range))
+    remove(cx, args[1], "zremrangebylex", |zset| zset.ranks_by_lex(&range, false))
 }
 
 fn remove(

@@ -438,7 +438,7 @@ const ZLEXCOUNT: Command = Command {
 fn zlexcount(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let range = lex_range(args[2], args[3])?;
     let key = cx.key(args[1]);
-    let count = cx.keys.read::<Zset>(key)?.map_or(0, |zset| zset.ranks_by_lex(&range).len());
+    let count = cx.keys.read::<Zset>(key)?.map_or(0, |zset| zset.ranks_by_lex(&range, false).len());
     cx.reply.integer(count as i64);
     Ok(())
 }

@@ -230,9 +230,7 @@ impl Zset {
     #[must_use]
     pub fn ranks_by_score(&self, range: &ScoreRange) -> Range<usize> {
         match self {
-            Zset::Packed(pack) => {
-                packed::ranks(pack, |_, score| range.is_above(score), |_, score| range.is_below(score))
-            }
+            Zset::Packed(pack) => packed::ranks_by_score(pack, range),
             Zset::Big(big) => {
                 let start = big.rank_by_score(|score| range.is_above(score));
                 start..big.rank_by_score(|score| !range.is_below(score)).max(start)
@@ -240,15 +238,12 @@ impl Zset {
         }
     }
 
-    /// The ranks of the members that are in a range, where all have the same score.
+    /// The ranks of the members that are in a range, where all have the same score. Where they have not, a packed one tells what
+    /// Redis tells, which depends on the end from which it is looked through.
     #[must_use]
-    pub fn ranks_by_lex(&self, range: &LexRange<'_>) -> Range<usize> {
+    pub fn ranks_by_lex(&self, range: &LexRange<'_>, back: bool) -> Range<usize> {
         match self {
-            Zset::Packed(pack) => packed::ranks(
-                pack,
-                |member, _| range.is_above(member.bytes(&mut [0; 20])),
-                |member, _| range.is_below(member.bytes(&mut [0; 20])),
-            ),
+            Zset::Packed(pack) => packed::ranks_by_lex(pack, range, back),
             Zset::Big(big) => {
                 let start = big.rank_by(|_, member| range.is_above(member));
                 start..big.rank_by(|_, member| !range.is_below(member)).max(start)

@@ -1,5 +1,5 @@
 //! A small sorted set: a listpack of members and scores by turns, in order, exactly as Redis has it.
-use super::range::compare;
+use super::range::{LexRange, ScoreRange, compare};
 use crate::keyspace::StrRef;
 use crate::number::{format_double, format_i64, parse_f64};
 use crate::values::listpack::{At, Listpack};
@@ -118,20 +118,34 @@ pub(super) fn rescore(pack: &mut Listpack, at: At, member: &[u8], score: f64) {
     }
 }
 
-/// The ranks from the first pair that is not before a range to the first one that is behind it.
-pub(super) fn ranks(
-    pack: &Listpack,
-    is_before: impl Fn(StrRef<'_>, f64) -> bool,
-    is_behind: impl Fn(StrRef<'_>, f64) -> bool,
-) -> Range<usize> {
+/// The ranks of the pairs whose scores are in a range.
+pub(super) fn ranks_by_score(pack: &Listpack, range: &ScoreRange) -> Range<usize> {
     let mut ranks = 0..0;
-    for (member, score) in pairs(pack) {
-        if is_before(member, score) {
+    for (_, score) in pairs(pack) {
+        if range.is_above(score) {
             ranks.start += 1;
-        } else if is_behind(member, score) {
+        } else if range.is_below(score) {
             break;
         }
         ranks.end += 1;
     }
     ranks
+}
+
+/// The ranks of the pairs whose members are in a range, found from the end that is asked for: where scores differ it shows.
+pub(super) fn ranks_by_lex(pack: &Listpack, range: &LexRange<'_>, back: bool) -> Range<usize> {
+    let is_above = |member: StrRef<'_>| range.is_above(member.bytes(&mut [0; 20]));
+    let is_below = |member: StrRef<'_>| range.is_below(member.bytes(&mut [0; 20]));
+    let members = || pairs(pack).map(|(member, _)| member);
+    if members().next().is_none_or(is_below) || members().next_back().is_some_and(is_above) {
+        return 0..0;
+    }
+    if back {
+        let behind = members().rev().take_while(|member| is_below(*member)).count();
+        let within = members().rev().skip(behind).take_while(|member| !is_above(*member)).count();
+        let end = pack.len() / 2 - behind;
+        return end - within..end;
+    }
+    let start = members().take_while(|member| is_above(*member)).count();
+    start..start + members().skip(start).take_while(|member| !is_below(*member)).count()
 }

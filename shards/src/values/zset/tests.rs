@@ -192,7 +192,8 @@ proptest! {
         let range = LexRange { min: bound(kinds.0, &min), max: bound(kinds.1, &max) };
         let pairs = members.iter().map(|member| (StrRef::Bytes(member), 1.0)).collect();
         let zset = Zset::from_unsorted(pairs, Limits { entries_max, member_bytes_max: 1000 });
-        let found = walked(&zset, zset.ranks_by_lex(&range), false);
+        let found = walked(&zset, zset.ranks_by_lex(&range, false), false);
+        prop_assert_eq!(zset.ranks_by_lex(&range, false).len(), zset.ranks_by_lex(&range, true).len());
         let within = |member: &&Vec<u8>| !range.is_above(member) && !range.is_below(member);
         prop_assert!(found.iter().map(|pair| &pair.0).eq(members.iter().filter(within)));
     }
