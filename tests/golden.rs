@@ -20,6 +20,7 @@ use support::{Kind, Target};
 const BRAID_SERVES: bool = true;
 /// What Braid has of that which scripts say they `!needs`: `list`, `blocking`, `tracking`, `migrate`, …
 const BRAID_HAS: &[&str] = &["blocking", "list"];
+const BRAID_HAS: &[&str] = &["set", "zset"];
 /// So many expectations are for the bare engine too, at the least: fewer mean that the runner passes them by.
 const ENGINE_REQUESTS_MIN: usize = 1_700;
 /// Interleavings of each script that the simulation runs.

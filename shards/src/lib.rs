@@ -9,6 +9,7 @@ pub mod expiry;
 pub mod extended;
 pub mod fault;
 mod field_expiry;
+pub mod geo;
 pub mod glob;
 pub mod keyspace;
 pub mod memory;

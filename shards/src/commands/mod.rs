@@ -19,6 +19,10 @@ pub mod hash_get_set;
 #[cfg(test)]
 mod hash_tests;
 pub mod hash_walk;
+pub mod geo;
+mod geoquery;
+pub mod geosearch;
+pub mod hyperloglog;
 #[cfg(test)]
 mod keys_tests;
 pub mod keyspace;
@@ -85,6 +89,9 @@ pub const FAMILIES: &[&[Command]] = &[
     lcs::COMMANDS,
     bitmap::COMMANDS,
     bitfield::COMMANDS,
+    hyperloglog::COMMANDS,
+    geo::COMMANDS,
+    geosearch::COMMANDS,
     set::COMMANDS,
     setdraw::COMMANDS,
     setalgebra::COMMANDS,

@@ -58,7 +58,7 @@ const ZADD: Command = Command {
     run: zadd,
     subcommands: &[],
 };
-fn zadd(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
+pub(super) fn zadd(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let mut words = Words::default();
     let count = args[2..].iter().take_while(|word| words.take(word)).count();
     let (pairs, rest) = args[2 + count..].as_chunks();

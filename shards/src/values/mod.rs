@@ -13,6 +13,7 @@ use std::ops::Deref;
 
 pub mod field;
 pub mod hash;
+pub mod hyperloglog;
 pub mod intset;
 pub mod list;
 pub mod listpack;
