@@ -1,6 +1,7 @@
 //! What all threads of a server share: queues, mailboxes, the gate, the configuration, counters.
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
+use crate::listeners::Listeners;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::table::Names;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub exchange: Exchange,
     /// What each shard last said of itself.
     pub published: Box<[Published]>,
+    /// The sockets that new clients come to.
+    pub listeners: Listeners,
     /// The names of commands.
     pub names: Names,
     /// When the server started, ms since 1970.
@@ -61,6 +64,9 @@ pub struct Shared {
     pub connections_received: AtomicU64,
     /// How many clients the descriptors allow, at most.
     pub clients_max: AtomicUsize,
+    /// Commands that wait for keys on several shards, or may come to: while there are any, transactions that span shards are gathered, so that
+    /// those who wait are served after the whole of them.
+    pub spanning_waits: AtomicUsize,
     /// The dataset is being loaded.
     pub loading: AtomicBool,
     /// CLIENT PAUSE: twice the time until when (ms since 1970), and 1 more if it holds all commands; 0 for none.
@@ -201,6 +207,7 @@ impl Shared {
             gate: Gate::new(shard_count),
             exchange: Exchange::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
+            listeners: Listeners::default(),
             names,
             started_ms: now_ms,
             replication_id: Mutex::new(run_id.chars().rev().collect()),
@@ -213,6 +220,7 @@ impl Shared {
             rejected_connections: AtomicU64::new(0),
             connections_received: AtomicU64::new(0),
             clients_max: AtomicUsize::new(config.maxclients as usize),
+            spanning_waits: AtomicUsize::new(0),
             loading: AtomicBool::new(false),
             pause: AtomicI64::new(0),
             over_limit: AtomicBool::new(false),
@@ -251,6 +259,10 @@ impl Shared {
     /// Ends a pause.
     pub fn unpause(&self) {
         self.pause.store(0, Ordering::Relaxed);
+    }
+    /// Until when it pauses, or paused last, ms since 1970.
+    pub fn paused_until_ms(&self) -> i64 {
+        self.pause.load(Ordering::Relaxed) >> 1
     }
     /// What is paused at a time.
     #[inline]

@@ -9,6 +9,7 @@ use crate::reply::Reply;
 use crate::settings::Settings;
 use crate::shard::{Db, Shard};
 use crate::values::{Hand, Held, Kind};
+use crate::waiting::Wait;
 
 /// A key in a database, its hash and slot worked out once.
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +156,35 @@ impl Keys<'_> {
         self.shards
     }
 
+    /// Whether the shard of a slot is in hand: it always is for the keys of a command that was sent here, but not for all keys of
+    /// one that waited and is run again where one of them was fed.
+    #[must_use]
+    pub fn is_in_hand(&self, slot: u16) -> bool {
+        self.shards.iter().any(|shard| shard.slots.contains(&slot))
+    }
+
+    /// The command waits for its keys, if it may: it writes no reply then.
+    #[must_use]
+    pub fn wait_for(&mut self, wait: Wait) -> bool {
+        let may_wait = self.effects.may_wait;
+        if may_wait {
+            self.effects.wait = Some(wait);
+        }
+        may_wait
+    }
+
+    /// A key got or lost something that somebody may wait for.
+    #[inline]
+    pub fn signal(&mut self, key: Key<'_>) {
+        let waiters = &self.db(key).waiters;
+        if !waiters.is_empty() && waiters.has(key.bytes()) {
+            let ready = (key.db, Box::from(key.bytes()));
+            if !self.effects.ready.contains(&ready) {
+                self.effects.ready.push_back(ready);
+            }
+        }
+    }
+
     /// The shard of a slot.
     #[inline]
     pub fn shard(&mut self, slot: u16) -> &mut Shard {
@@ -296,15 +326,20 @@ impl Keys<'_> {
             Some((_, lru)) => access::used(lru, now_ms, settings, dice),
             None => access::fresh(now_ms, settings),
         };
+        let mut existed = true;
+        let is_awaited = !dbs[usize::from(key.db)].waiters.is_empty();
         match dbs[usize::from(key.db)].table.set(key.hashed, value, expires_at_ms, lru, *version) {
             Previous::Overwritten => {}
             Previous::Replaced(entry) => shard.bury(entry),
             Previous::None => {
                 self.notify(Class::NEW, "new", key);
-                return false;
+                existed = false;
             }
         }
-        true
+        if is_awaited {
+            self.signal(key);
+        }
+        existed
     }
 
     /// Gives a key that is there another value and leaves its expiry: in place where that is possible. Tells nobody.
@@ -342,10 +377,12 @@ impl Keys<'_> {
         }
         db.table.insert(key.hashed, entry);
         self.notify(Class::NEW, "new", key);
+        self.signal(key);
     }
 
     /// Takes a key out, entry and all.
     pub fn take(&mut self, key: Key<'_>) -> Option<Entry> {
+        self.signal(key);
         self.db(key).table.remove(key.hashed)
     }
 
@@ -423,6 +460,7 @@ impl Keys<'_> {
 
     /// Takes a key out and frees what it held, in slices where that is much; whether it was there.
     fn bury(&mut self, key: Key<'_>) -> bool {
+        self.signal(key);
         let Shard { dbs, .. } = self.shard(key.hashed.slot);
         match dbs[usize::from(key.db)].table.remove(key.hashed) {
             Some(entry) => self.shard(key.hashed.slot).bury(entry),

@@ -6,6 +6,7 @@ use crate::field_expiry::TimedKeys;
 use crate::keyspace::{Entry, Hashed, Table};
 use crate::slot::slots_of_shard;
 use crate::values::Object;
+use crate::waiting::Waiters;
 use crate::watch::Watches;
 use std::ops::Range;
 
@@ -32,6 +33,8 @@ pub struct Db {
     pub table: Table,
     /// The keys that connections watch. They belong to the database's number, not to its content: SWAPDB leaves them.
     pub watches: Watches,
+    /// Those who wait for keys. Likewise.
+    pub waiters: Waiters,
     /// The keys of hashes with fields that expire, and some whose hash has none any more.
     pub(crate) timed: TimedKeys,
     /// How long its keys with an expiry have still to live.
@@ -87,6 +90,7 @@ impl Shard {
             .map(|_| Db {
                 table: Table::new(slots.clone()),
                 watches: Watches::default(),
+                waiters: Waiters::default(),
                 timed: TimedKeys::default(),
                 ttl: AverageTtl::default(),
             })

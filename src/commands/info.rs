@@ -324,6 +324,8 @@ fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.line("total_reads_processed", report.sum(|stats| stats.reads));
     page.line("total_writes_processed", report.sum(|stats| stats.writes));
     page.zeros(&["io_threaded_reads_processed", "io_threaded_writes_processed"]);
+    page.line("client_query_buffer_limit_disconnections", report.sum(|stats| stats.query_disconnections));
+    page.line("client_output_buffer_limit_disconnections", report.sum(|stats| stats.output_disconnections));
     page.zeros(&["reply_buffer_shrinks", "reply_buffer_expands"]);
     page.line("eventloop_cycles", report.sum(|stats| stats.turns));
     page.line("instantaneous_eventloop_cycles_per_sec", report.rate(|rate| rate.turns).round());

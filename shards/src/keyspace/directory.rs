@@ -5,12 +5,15 @@
 //! grows with the whole are two small vectors (a thousandth of the items).
 use super::hash::hash_of;
 use super::item::Item;
+use super::join::Join;
 use super::segment::Segment;
-use super::walk::{Among, Place, Work, walk};
+use super::walk::{Among, Place, Work, segment_end, walk};
 use crate::dice::Dice;
 
 /// Hash bits that tell segments apart, at most: a cursor has room for these and one more.
 const DEPTH_MAX: u8 = 15;
+/// How many items a segment that is made for many is meant for, at most.
+const SEGMENT_LEN: usize = 800;
 /// Two halves with no more items than this become one segment again.
 const MERGE_LEN: usize = 192;
 
@@ -38,6 +41,26 @@ impl<I: Item> Directory<I> {
         let (len, words) = (only.len(), only.capacity());
         let segments = vec![only];
         Directory { depth: 0, map: vec![0], segments, deepest: 1, words_max: words as u32, len, words }
+    }
+    /// An empty directory with room for about `len` items, which then come without a segment's growing step by step.
+    pub(crate) fn with_room(len: usize) -> Directory<I> {
+        let depth =
+            (len / SEGMENT_LEN).checked_ilog2().map_or(0, |depth| depth + 1).min(u32::from(DEPTH_MAX));
+        let count = 1usize << depth;
+        // Hashes are not spread evenly: a little more than its share, or nearly every second segment would grow once more.
+        let share = len / count;
+        let room = if count == 1 { share } else { share + 2 * share.isqrt() };
+        let segments: Vec<_> = (0..count).map(|_| Segment::with_room(depth as u8, room)).collect();
+        let words_each = segments[0].capacity();
+        Directory {
+            depth: depth as u8,
+            map: (0..count as u32).collect(),
+            segments,
+            deepest: count as u32,
+            words_max: words_each as u32,
+            len: 0,
+            words: words_each * count,
+        }
     }
     /// How many items there are.
     pub(crate) fn len(&self) -> usize {
@@ -189,6 +212,27 @@ impl<I: Item> Directory<I> {
         visit: &mut impl FnMut(I::Ref<'_>),
     ) -> Option<Place> {
         walk(self.in_order(start.first), start, among, work, visit)
+    }
+
+    /// Calls `visit` with each item of `other` that is in here too, as long as it says to go on. Fast where both have about as
+    /// many: all the words of both are gone through.
+    pub(crate) fn visit_common<'a>(
+        &'a self,
+        other: &'a Directory<I>,
+        visit: &mut impl FnMut(I::Ref<'a>) -> bool,
+    ) {
+        let mut join = Join::new();
+        for (first, segment) in self.in_order(0) {
+            let end = segment_end(first, segment);
+            join.note(segment);
+            let others = other.in_order(first).take_while(|(first, _)| u64::from(*first) <= end);
+            for (_, other) in others {
+                if !join.visit_common(segment, other, visit) {
+                    return;
+                }
+            }
+            join.forget(segment);
+        }
     }
 
     /// Every item, in no order.

@@ -5,6 +5,7 @@ pub(crate) mod directory;
 pub mod entry;
 pub mod hash;
 pub mod item;
+mod join;
 pub(crate) mod segment;
 pub mod table;
 pub mod walk;

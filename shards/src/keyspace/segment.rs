@@ -12,7 +12,7 @@
 use super::capacity::{GROUP, capacity_for, grown, layout_of, room_in};
 use super::item::Item;
 use super::walk::{Among, Work};
-use super::word::{ADDRESS, MARK_SHIFT, VOLATILE, WordMut, item_at, prefetch, word_of};
+use super::word::{ADDRESS, MARK_SHIFT, VOLATILE, WordMut, item_at, prefetch, seek, word_of};
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -50,6 +50,12 @@ impl<I: Item> Segment<I> {
     pub(crate) const fn new(depth: u8) -> Segment<I> {
         Segment { words: NonNull::dangling(), capacity: 0, len: 0, volatile: 0, depth, items: PhantomData }
     }
+    /// The same with room for `len` items.
+    pub(crate) fn with_room(depth: u8, len: usize) -> Segment<I> {
+        let mut segment = Segment::new(depth);
+        segment.resize(capacity_for(len));
+        segment
+    }
     pub(crate) fn len(&self) -> usize {
         usize::from(self.len)
     }
@@ -80,7 +86,7 @@ impl<I: Item> Segment<I> {
     }
 
     #[inline]
-    fn words(&self) -> &[u64] {
+    pub(super) fn words(&self) -> &[u64] {
         // SAFETY: `capacity` words live behind the pointer (none while it dangles).
         unsafe { std::slice::from_raw_parts(self.words.as_ptr(), usize::from(self.capacity)) }
     }
@@ -104,8 +110,19 @@ impl<I: Item> Segment<I> {
         (usize::from(mark) * self.groups()) >> 16
     }
 
+    /// Which words of a group have a mark, and whether it has room.
     #[inline]
-    fn find(&self, mark: u16, key: &[u8]) -> Option<usize> {
+    fn seek_in(&self, group: usize, mark: u16) -> (u32, bool) {
+        let words = self.words();
+        match words[group * self.group_words()..].first_chunk::<GROUP>() {
+            Some(group) => seek(group, mark),
+            None => seek(words, mark),
+        }
+    }
+
+    /// Where the item with this mark and these bytes stands.
+    #[inline]
+    pub(super) fn find(&self, mark: u16, key: &[u8]) -> Option<usize> {
         let (size, groups) = (self.group_words(), self.groups());
         if size == 0 {
             return None;
@@ -114,13 +131,13 @@ impl<I: Item> Segment<I> {
         let mut group = self.home(mark);
         for _ in 0..groups {
             let from = group * size;
-            let mut has_room = false;
-            for (index, word) in words[from..from + size].iter().enumerate() {
-                if *word == 0 {
-                    has_room = true;
-                } else if (word >> MARK_SHIFT) as u16 == mark && I::has_bytes(item_at::<I>(word), key) {
-                    return Some(from + index);
+            let (mut marked, has_room) = self.seek_in(group, mark);
+            while marked != 0 {
+                let at = from + marked.trailing_zeros() as usize;
+                if I::has_bytes(item_at::<I>(&words[at]), key) {
+                    return Some(at);
                 }
+                marked &= marked - 1;
             }
             if has_room {
                 return None;
@@ -273,12 +290,12 @@ impl<I: Item> Segment<I> {
     /// Brings the items near that may be the one sought.
     #[inline]
     pub(crate) fn prefetch_item(&self, hash: u64) {
-        let (size, mark) = (self.group_words(), mark_of(hash));
-        let words = self.words();
-        for word in &words[self.home(mark) * size..][..size] {
-            if *word >> MARK_SHIFT == u64::from(mark) && *word != 0 {
-                prefetch(word);
-            }
+        let mark = mark_of(hash);
+        let group = self.home(mark);
+        let (mut marked, _) = self.seek_in(group, mark);
+        while marked != 0 {
+            prefetch(&self.words()[group * self.group_words() + marked.trailing_zeros() as usize]);
+            marked &= marked - 1;
         }
     }
 

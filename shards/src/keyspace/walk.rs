@@ -81,7 +81,7 @@ impl Place {
 }
 
 /// The last place (directory bits and mark) of a segment whose first is `first`.
-fn segment_end(first: u32, segment: &Segment<impl Item>) -> u64 {
+pub(super) fn segment_end(first: u32, segment: &Segment<impl Item>) -> u64 {
     u64::from(first) + (1u64 << (32 - u32::from(segment.depth))) - 1
 }
 

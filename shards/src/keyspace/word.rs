@@ -64,6 +64,24 @@ pub(super) fn word_of<I: Item>(mark: u16, item: I) -> u64 {
     u64::from(mark) << MARK_SHIFT | address | volatile
 }
 
+/// The mark of a word.
+#[inline]
+pub(super) fn mark_of_word(word: u64) -> u16 {
+    (word >> MARK_SHIFT) as u16
+}
+
+/// Which words of a group have a mark, a bit each, and whether one is empty. Without a branch for each word: where the one
+/// sought stands nobody can foretell, a processor neither.
+#[inline]
+pub(super) fn seek(words: &[u64], mark: u16) -> (u32, bool) {
+    let (mut marked, mut empty) = (0, 0);
+    for (index, word) in words.iter().enumerate() {
+        marked |= u32::from((word >> MARK_SHIFT) as u16 == mark) << index;
+        empty |= u32::from(*word == 0) << index;
+    }
+    (marked & !empty, empty != 0)
+}
+
 /// Brings the item of a word near.
 #[inline]
 pub(super) fn prefetch(word: &u64) {

@@ -43,6 +43,31 @@ impl At {
     }
 }
 
+/// A value that elements are compared with: as a number, where both are one.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    value: &'a [u8],
+    int: Option<i64>,
+}
+
+impl<'a> Wanted<'a> {
+    /// What a client asks for.
+    #[inline]
+    #[must_use]
+    pub fn new(value: &'a [u8]) -> Wanted<'a> {
+        Wanted { value, int: parse_i64(value) }
+    }
+    /// Whether an element is it.
+    #[inline]
+    #[must_use]
+    pub fn is(&self, element: StrRef<'_>) -> bool {
+        match element {
+            StrRef::Int(own) => self.int == Some(own),
+            StrRef::Bytes(own) => own.len() == self.value.len() && own == self.value,
+        }
+    }
+}
+
 // SAFETY: a listpack owns its allocation as a box does, and holds nothing tied to a thread.
 unsafe impl Send for Listpack {}
 
@@ -79,6 +104,13 @@ impl Listpack {
         }
         let said = u16::from_le_bytes([bytes[4], bytes[5]]);
         (said == COUNT_UNKNOWN || usize::from(said) == count).then(|| Listpack::copy_of(bytes))
+    }
+
+    /// One from bytes that were a listpack's of ours.
+    pub(super) fn from_own_bytes(bytes: &[u8]) -> Listpack {
+        let pack = Listpack::copy_of(bytes);
+        assert_eq!(pack.total(), bytes.len(), "a listpack tells how long it is");
+        pack
     }
 
     /// The bytes, as Redis has them.
@@ -295,16 +327,11 @@ impl Listpack {
     #[must_use]
     pub fn find(&self, from: At, value: &[u8], skip: usize) -> Option<At> {
         let bytes = self.as_bytes();
-        let int = parse_i64(value);
+        let wanted = Wanted::new(value);
         let mut at = from.offset();
         loop {
-            let entry = &bytes[at..];
-            let (found, len) = decode(entry)?;
-            let is_it = match found {
-                StrRef::Int(own) => int == Some(own),
-                StrRef::Bytes(own) => own.len() == value.len() && own == value,
-            };
-            if is_it {
+            let (found, len) = decode(&bytes[at..])?;
+            if wanted.is(found) {
                 return Some(At::new(at));
             }
             at += len + backlen_bytes(len);
@@ -327,6 +354,13 @@ impl Listpack {
     #[must_use]
     pub fn iter_from(&self, at: At) -> Iter<'_> {
         Iter { rest: &self.as_bytes()[at.offset()..self.total() - 1] }
+    }
+
+    /// All elements up to the one at `at`, which is the last of them.
+    #[inline]
+    #[must_use]
+    pub fn iter_to(&self, at: At) -> Iter<'_> {
+        Iter { rest: &self.as_bytes()[HEADER_BYTES..self.after(at)] }
     }
 
     #[inline]

@@ -32,6 +32,11 @@ impl<I: Item> Members<I> {
     pub fn new() -> Members<I> {
         Members { directory: Directory::new(Segment::new(0)), items_bytes: 0, volatile_len: 0 }
     }
+    /// No items, but room for about `len` of them.
+    #[must_use]
+    pub fn with_room(len: usize) -> Members<I> {
+        Members { directory: Directory::with_room(len), items_bytes: 0, volatile_len: 0 }
+    }
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -165,6 +170,14 @@ impl<I: Item> Members<I> {
     pub fn random(&self, dice: &mut Dice) -> I::Ref<'_> {
         self.directory.random(dice)
     }
+    /// Calls `visit` with each item that is in `other` too, as long as it says to go on. All the words of both are gone
+    /// through, but few of the items that are in one only: for tables of about the same size.
+    pub fn visit_common<'a>(&'a self, other: &'a Members<I>, mut visit: impl FnMut(I::Ref<'a>) -> bool) {
+        // The words of the one with the larger segments, which are those of the fewer, are noted: the other's are seen once then.
+        let (noted, other) = if self.len() < other.len() { (self, other) } else { (other, self) };
+        noted.directory.visit_common(&other.directory, &mut visit);
+    }
+
     /// Every item, in no order.
     pub fn iter(&self) -> impl Iterator<Item = I::Ref<'_>> {
         self.directory.iter()

@@ -13,13 +13,18 @@ use std::ops::Deref;
 
 pub mod field;
 pub mod hash;
+pub mod hyperloglog;
+pub mod intset;
 pub mod list;
 pub mod listpack;
+pub mod lzf;
 pub mod member;
 pub mod members;
 mod packed;
+pub mod quicklist;
 pub mod set;
 pub mod stream;
+pub mod tree;
 pub mod zset;
 
 pub use hash::Hash;
