@@ -65,6 +65,13 @@ impl Core {
         if conn.session.multi.is_some() && flags.has(Flags::NO_MULTI) {
             return refuse(IN_MULTI);
         }
+        if conn.is_listener_only() && !is_for_listeners(entry) {
+            return refuse(Fault::text(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+                 context",
+                entry.spec.name
+            )));
+        }
         if self.alerted { self.look_closer(conn, entry) } else { Ok(entry) }
     }
 
@@ -121,6 +128,11 @@ impl Core {
             self.adopt_settings();
         }
     }
+}
+
+/// Commands that a client of RESP2 may send while it is subscribed to something.
+fn is_for_listeners(entry: &Entry) -> bool {
+    entry.spec.name.ends_with("subscribe") || matches!(entry.spec.name, "ping" | "quit" | "reset")
 }
 
 /// What EXEC does is what the queued commands do.

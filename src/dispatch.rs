@@ -13,9 +13,10 @@ use crate::table::{CommandId, Entry, Handler, Route, table};
 use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
 use crate::thread::core::{Core, Parsed, Scratch};
 use shards::commands::Args;
+use shards::effects::Class;
 use shards::fault::{Fault, until_zero};
 use shards::keyspace::Hashed;
-use shards::slot::shard_of_slot;
+use shards::slot::{shard_of_slot, slot_of};
 use std::sync::Arc;
 
 /// Commands that are looked at together.
@@ -146,7 +147,7 @@ impl Core {
                 spans => self.call(conn, &spans.iter().map(arg).collect::<ArgVec<'_>>(), command.hint),
             }
             if !self.may_go_on(conn) {
-                if conn.hold == Some(Hold::Pause) {
+                if matches!(conn.hold, Some(Hold::Pause | Hold::Order)) {
                     // It comes again.
                     *consumed = command.begin;
                     return false;
@@ -199,6 +200,13 @@ impl Core {
             self.holds_paused = true;
             return;
         }
+        if let Ok(entry) = admitted
+            && self.is_listened_to()
+            && self.runs_ahead(conn, entry, args)
+        {
+            conn.hold = Some(Hold::Order);
+            return;
+        }
         conn.totals.commands += 1;
         if conn.session.reply_mode == ReplyMode::SkipNext {
             conn.session.reply_mode = ReplyMode::Skip;
@@ -217,6 +225,25 @@ impl Core {
         }
         if conn.session.reply_mode == ReplyMode::Skip {
             conn.session.reply_mode = ReplyMode::On;
+        }
+    }
+
+    /// Whether somebody may hear of what commands do to keys.
+    #[inline]
+    pub(crate) fn is_listened_to(&self) -> bool {
+        self.effects.listen.events != Class::NONE && !self.shared.exchange.is_silent()
+    }
+
+    /// Whether a command might take effect, for listeners, before one that its connection sent earlier.
+    fn runs_ahead(&self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
+        if !conn.has_pending() || (conn.session.multi.is_some() && !is_immediate(entry)) {
+            return false;
+        }
+        match &self.open {
+            Some((open, _)) if entry.route == Route::FirstKey => {
+                shard_of_slot(slot_of(args[1]), self.shared.shard_count()) != *open
+            }
+            _ => true,
         }
     }
 
@@ -284,6 +311,7 @@ impl Core {
     /// Runs a command of the server on this thread.
     pub(crate) fn call_server(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
         self.close_run(conn);
+        self.catch_up(conn);
         let mut reply = conn.begin_reply();
         let start = reply.bytes.len();
         let verdict = self.run_server(conn, entry, args, &mut reply);
@@ -371,6 +399,7 @@ impl Core {
                         let mut pool = std::mem::take(&mut self.pool);
                         conn.ran(run, &mut pool);
                         self.pool = pool;
+                        conn.end_order();
                         self.feed_input(&mut conn);
                         self.check_in(conn);
                     }
@@ -382,6 +411,7 @@ impl Core {
                     let mut pool = std::mem::take(&mut self.pool);
                     conn.done(unit, &mut pool);
                     self.pool = pool;
+                    conn.end_order();
                     self.feed_input(&mut conn);
                     self.check_in(conn);
                 }

@@ -66,6 +66,7 @@ pub mod memory;
 pub mod net;
 pub mod process;
 pub mod protocol;
+pub mod pubsub;
 pub mod queues;
 pub mod rates;
 pub mod report;

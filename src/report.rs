@@ -54,6 +54,8 @@ pub struct ClientsReport {
     pub blocked: usize,
     /// Connections that watch keys.
     pub watching: usize,
+    /// Connections that listen to channels.
+    pub listening: usize,
 }
 
 /// What all say.
@@ -123,6 +125,7 @@ impl Report {
                 output_bytes_max: all.output_bytes_max.max(one.output_bytes_max),
                 blocked: all.blocked + one.blocked,
                 watching: all.watching + one.watching,
+                listening: all.listening + one.listening,
             }
         })
     }
@@ -213,6 +216,7 @@ impl Core {
             all.output_bytes_max = all.output_bytes_max.max(conn.output_bytes());
             all.blocked += usize::from(conn.hold == Some(Hold::Wait));
             all.watching += usize::from(conn.session.watching.is_some());
+            all.listening += usize::from(conn.session.subscriptions.is_some());
         }
         all
     }

@@ -1,6 +1,7 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
 use crate::coordinate::batch::{Act, Batch, Queued, Run};
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
+use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
 use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
@@ -21,6 +22,7 @@ struct Bench<'a> {
     settings: &'a Settings,
     effects: &'a mut Effects,
     stats: &'a mut Stats,
+    outside: Outside<'a>,
     now_ms: i64,
 }
 
@@ -51,7 +53,12 @@ impl Core {
         cx.no_touch = conn.session.no_touch;
         run_one(&mut cx, entry, args, hint);
         strand.shard.counts.commands += 1;
-        finish_effects(&mut self.effects, &mut strand.shard);
+        let mut outside = Outside {
+            exchange: &self.shared.exchange,
+            mailed: &mut self.mailed,
+            events: self.config.notify_keyspace_events,
+        };
+        finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
         if let Some(ticks) = self.stats.ran(entry.id, &reply.bytes[start..]) {
             self.stats.notice(entry.id, args, ticks);
             self.tell_noticed(self.id, conn.token);
@@ -78,6 +85,9 @@ impl Core {
             if runs.is_empty() && part.is_none() {
                 return;
             }
+            // Messages posted before these requests were entered are heard before what the requests do is seen.
+            self.hear();
+            let Some(strand) = &self.strands[shard] else { return };
             look_ahead(&strand.shard, &runs);
             runs.drain(..).for_each(|run| self.serve_run(shard, run));
             match part {
@@ -99,6 +109,11 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            outside: Outside {
+                exchange: &self.shared.exchange,
+                mailed: &mut self.mailed,
+                events: self.config.notify_keyspace_events,
+            },
             now_ms: self.now_ms.max(run.entered_ms),
         };
         let Run { batch, act, reply, aborted, .. } = &mut *run;
@@ -119,6 +134,11 @@ impl Core {
                     settings: &self.settings,
                     effects: &mut self.effects,
                     stats: &mut self.stats,
+                    outside: Outside {
+                        exchange: &self.shared.exchange,
+                        mailed: &mut self.mailed,
+                        events: self.config.notify_keyspace_events,
+                    },
                     now_ms: unit.entered_ms(),
                 };
                 bench.run_part(std::slice::from_mut(&mut strand.shard), &mut unit.part(index));
@@ -143,6 +163,11 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            outside: Outside {
+                exchange: &self.shared.exchange,
+                mailed: &mut self.mailed,
+                events: self.config.notify_keyspace_events,
+            },
             now_ms: unit.entered_ms(),
         };
         bench.run_part(&mut shards, &mut unit.part(0));
@@ -176,6 +201,8 @@ impl Core {
         }
         self.strands[shard] = self.shared.queues[shard].take();
         self.unsettled |= shard != self.id;
+        // So are those posted before what was done on the shard while others had it.
+        self.hear();
         self.strands[shard].is_some()
     }
 
@@ -199,6 +226,11 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            outside: Outside {
+                exchange: &self.shared.exchange,
+                mailed: &mut self.mailed,
+                events: self.config.notify_keyspace_events,
+            },
             now_ms: self.now_ms,
         };
         bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
@@ -335,7 +367,7 @@ impl Bench<'_> {
     }
 
     fn finish(&mut self, shards: &mut [Box<Shard>]) {
-        finish_effects(self.effects, &mut shards[0]);
+        finish_effects(self.effects, &mut shards[0], &mut self.outside);
     }
 }
 
@@ -350,14 +382,17 @@ fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Opt
     execute(cx, command, args);
 }
 
-/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. (The journal and the listeners of events
-/// will take the rest from here.)
+/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it.
+/// (The journal will take the rest from here.)
 #[inline]
-pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard) {
+pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard, outside: &mut Outside<'_>) {
     if effects.sleep_us > 0 {
         std::thread::sleep(std::time::Duration::from_micros(effects.sleep_us));
     }
     shard.counts.dirty += effects.dirty;
+    if !effects.events().is_empty() {
+        outside.tell(effects);
+    }
     effects.clear();
 }
 

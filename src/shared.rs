@@ -1,6 +1,7 @@
 //! What all threads of a server share: queues, mailboxes, the gate, the configuration, counters.
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
+use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::table::Names;
 use shards::settings::Settings;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub mailboxes: Box<[Mailbox]>,
     /// How units enter.
     pub gate: Gate,
+    /// Who listens to what.
+    pub exchange: Exchange,
     /// What each shard last said of itself.
     pub published: Box<[Published]>,
     /// The names of commands.
@@ -185,6 +188,7 @@ impl Shared {
             queues: queues(shard_count),
             mailboxes: mailboxes(shard_count),
             gate: Gate::new(shard_count),
+            exchange: Exchange::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             names,
             started_ms: now_ms,

@@ -26,6 +26,11 @@ const PING: ServerCommand = ServerCommand {
 };
 fn ping(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     match args {
+        [_] | [_, _] if cx.conn.is_listener_only() => {
+            cx.reply.array(2);
+            cx.reply.bulk(b"pong");
+            cx.reply.bulk(args.get(1).copied().unwrap_or_default());
+        }
         [_] => cx.reply.status("PONG"),
         [_, text] => cx.reply.bulk(text),
         _ => return Err(Fault::arity("ping")),
@@ -125,6 +130,7 @@ const RESET: ServerCommand = ServerCommand {
 };
 fn reset(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
     cx.core.unwatch(cx.conn);
+    cx.core.unsubscribe_all(cx.conn);
     let session = &mut cx.conn.session;
     session.multi = None;
     session.db = 0;

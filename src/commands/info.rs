@@ -3,6 +3,7 @@ use super::{Outcome, Server, ServerCommand};
 use crate::config::version::{BRAID_VERSION, REDIS_VERSION};
 use crate::config::{Config, Supervised};
 use crate::process::{self, Whose};
+use crate::pubsub::Kind;
 use crate::report::Report;
 use crate::shared::Shared;
 use crate::table::table;
@@ -183,7 +184,8 @@ fn clients(facts: &Facts<'_>, page: &mut Page) {
     page.line("client_recent_max_input_buffer", clients.input_bytes_max);
     page.line("client_recent_max_output_buffer", clients.output_bytes_max);
     page.line("blocked_clients", clients.blocked);
-    page.zeros(&["tracking_clients", "pubsub_clients"]);
+    page.zeros(&["tracking_clients"]);
+    page.line("pubsub_clients", clients.listening);
     page.line("watching_clients", clients.watching);
     page.line("clients_in_timeout_table", clients.blocked);
     page.line(
@@ -309,7 +311,9 @@ fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.zeros(&["current_eviction_exceeded_time"]);
     page.line("keyspace_hits", hits);
     page.line("keyspace_misses", misses);
-    page.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    page.line("pubsub_channels", shared.exchange.len(Kind::Channel));
+    page.line("pubsub_patterns", shared.exchange.len(Kind::Pattern));
+    page.line("pubsubshard_channels", shared.exchange.len(Kind::Shard));
     page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys"]);
     page.zeros(&["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits"]);
     page.zeros(&["active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"]);

@@ -19,6 +19,7 @@ mod info;
 mod latency;
 mod memory;
 mod module;
+mod pubsub;
 mod replication;
 mod server;
 mod slowlog;
@@ -101,6 +102,7 @@ pub const FAMILIES: &[&[ServerCommand]] = &[
     slowlog::COMMANDS,
     latency::COMMANDS,
     debug::COMMANDS,
+    pubsub::COMMANDS,
     module::COMMANDS,
     cluster::COMMANDS,
 ];

@@ -17,7 +17,6 @@ const PENDING: &[&str] = &[
     "maxmemory-samples",
     "maxmemory-eviction-tenacity",
     "lazyfree-lazy-user-flush",
-    "notify-keyspace-events",
     "busy-reply-threshold",
     "propagation-error-behavior",
     "save",

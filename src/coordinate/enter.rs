@@ -15,7 +15,7 @@ use shards::commands::scan::parse_cursor;
 use shards::keyspace::Hashed;
 use shards::keyspace::table::slot_of_cursor;
 use shards::slot::{shard_of_slot, slot_of};
-use shards::spec::{Merge, Span};
+use shards::spec::{Flags, Merge, Span};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -49,6 +49,7 @@ impl Core {
         hint: Option<Hashed<'_>>,
     ) {
         if self.may_run_here(conn, shard) {
+            self.catch_up(conn);
             let mut reply = conn.begin_reply();
             self.run_here(shard, conn, entry, args, hint, &mut reply);
             conn.end_reply(reply);
@@ -164,6 +165,7 @@ impl Core {
     /// Enters a run of its own, with something beside its commands (WATCH, a transaction).
     pub(crate) fn enter_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
         if self.may_run_here(conn, shard) {
+            self.catch_up(conn);
             return self.run_act_here(conn, shard, &assembly, part);
         }
         self.close_run(conn);
@@ -180,7 +182,13 @@ impl Core {
         if let [only] = shards[..] {
             return self.enter_one(conn, only, entry, args, None);
         }
+        // Who listens is to hear of all that one command did, one after another.
+        let in_one_go = entry.spec.flags.has(Flags::WRITE) && self.is_listened_to();
         match entry.spec.span {
+            _ if in_one_go => {
+                let part = self.part_with(conn, entry.id, args);
+                self.enter_unit(conn, Kind::Gathered, &shards, vec![part], Assembly::Plain);
+            }
             Span::FanOut(merge) => self.fan_out(conn, entry, args, merge),
             Span::EveryShard(merge) => {
                 let mut parts: Vec<_> = shards.iter().map(|_| self.part_with(conn, entry.id, args)).collect();

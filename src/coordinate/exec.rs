@@ -104,8 +104,10 @@ impl Core {
         if all.is_empty() {
             return self.exec_without_shards(conn, plan.pieces);
         }
-        let fans_out =
-            all.len() > 1 && watching.is_none() && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
+        let fans_out = all.len() > 1
+            && watching.is_none()
+            && !self.is_listened_to()
+            && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
         let part_count = if fans_out { all.len() } else { 1 };
         let mut parts: Vec<Part> = (0..part_count).map(|_| Part::default()).collect();
         for part in &mut parts {

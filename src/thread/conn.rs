@@ -4,6 +4,7 @@ use crate::coordinate::merge;
 use crate::coordinate::unit::{Unit, Watching};
 use crate::net::Token;
 use crate::protocol::parse::Parser;
+use crate::pubsub::Subscriptions;
 use crate::table::CommandId;
 use shards::reply::{Reply, Resp};
 use shards::spec::Merge;
@@ -74,6 +75,8 @@ pub struct Session {
     pub executing: Option<usize>,
     /// The keys it watches.
     pub watching: Option<Watching>,
+    /// The channels and patterns it is subscribed to, while there are any.
+    pub subscriptions: Option<Box<Subscriptions>>,
 }
 
 /// How the replies to something that left the thread become the reply to the client.
@@ -150,6 +153,8 @@ pub enum Hold {
     Pause,
     /// It lets a time pass before it is answered.
     Wait,
+    /// Its next command comes when those before it are answered: listeners are to hear of them in order.
+    Order,
 }
 
 /// Input that is not consumed yet.
@@ -348,6 +353,29 @@ impl Conn {
         }
     }
 
+    /// What is written of the reply so far is a push, which a client gets whether it wants replies or not.
+    pub fn keep_written(&mut self, reply: &Reply) {
+        self.reply_start = reply.bytes.len();
+    }
+
+    /// Puts something that is no reply behind the replies that are known or awaited.
+    pub fn push(&mut self, bytes: &[u8]) {
+        match self.pending.back_mut() {
+            None => self.out.extend_from_slice(bytes),
+            Some(last) => {
+                last.tail_len += bytes.len();
+                self.held.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Whether it speaks RESP2 and has subscribed to something: then it may do little else.
+    #[inline]
+    #[must_use]
+    pub fn is_listener_only(&self) -> bool {
+        self.session.subscriptions.is_some() && self.session.resp == Resp::V2
+    }
+
     /// Whether the reply of the command that is being carried out is not wanted.
     #[must_use]
     pub fn is_muted(&self) -> bool {
@@ -402,6 +430,13 @@ impl Conn {
         self.in_flight.1 -= pending.bytes;
         while self.pending.front().is_some_and(|first| first.returned.is_some()) {
             self.release_first(pool);
+        }
+    }
+
+    /// What it waited for to keep its order is answered, if all is.
+    pub fn end_order(&mut self) {
+        if self.hold == Some(Hold::Order) && !self.has_pending() {
+            self.hold = None;
         }
     }
 

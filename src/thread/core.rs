@@ -12,6 +12,7 @@ use crate::coordinate::survey::Survey;
 use crate::latency::{Monitor, Sample};
 use crate::net::Token;
 use crate::protocol::parse::Span;
+use crate::pubsub::{Hearing, classes_of};
 use crate::queues::{Mail, Strand};
 use crate::rates::{Rates, Reading};
 use crate::shared::{Paused, Shared, settings_of};
@@ -130,6 +131,8 @@ pub struct Core {
     pub(crate) alerted: bool,
     /// CLIENT PAUSE holds back commands of some connection here.
     pub(crate) holds_paused: bool,
+    /// Its connections that listen to channels.
+    pub(crate) hearing: Hearing,
     /// It is to leave its loop.
     pub stop: bool,
 }
@@ -144,6 +147,8 @@ impl Core {
         strands[id] = Some(strand);
         let mut stats = Stats::default();
         stats.follow(&config);
+        let mut effects = Effects::default();
+        effects.listen.events = classes_of(config.notify_keyspace_events);
         Core {
             id,
             settings: Arc::new(settings_of(&config)),
@@ -165,7 +170,7 @@ impl Core {
             intents: Vec::new(),
             buffers: Vec::new(),
             output_bytes: 0,
-            effects: Effects::default(),
+            effects,
             stats,
             scratch: Scratch::default(),
             slowlog: Slowlog::default(),
@@ -177,6 +182,7 @@ impl Core {
             alerts: Alerts::default(),
             alerted: false,
             holds_paused: false,
+            hearing: Hearing::default(),
             stop: false,
         }
     }
@@ -195,6 +201,7 @@ impl Core {
             self.config_version = version;
             self.config = self.shared.config();
             self.adopt_settings();
+            self.effects.listen.events = classes_of(self.config.notify_keyspace_events);
             self.shared.measure_memory(self.config.maxmemory_bytes, self.now_ms);
             self.adopt_alerts();
             self.stats.follow(&self.config);
@@ -296,6 +303,7 @@ impl Core {
     /// Puts a connection back, or lets it go if it died meanwhile.
     #[inline]
     pub fn check_in(&mut self, mut conn: Box<Conn>) {
+        self.catch_up(&mut conn);
         if conn.dead {
             self.let_go(*conn);
             return;
@@ -366,6 +374,7 @@ impl Core {
     /// A connection is over: its socket is to be closed, its WATCH is undone.
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
+        self.unsubscribe_all(&mut conn);
         if conn.hold == Some(super::conn::Hold::Wait) {
             self.forget_waiter(conn.token);
         }

@@ -4,6 +4,7 @@
 //! core however many keys expire at once. While little is found a slice ends early; when a whole round finds nothing and nothing
 //! changes meanwhile, the rounds come ever more rarely, so that an idle server sleeps.
 use super::core::Core;
+use crate::pubsub::Outside;
 use crate::serve::finish_effects;
 use crate::shared::Paused;
 use shards::call::Call;
@@ -100,7 +101,12 @@ impl Core {
         let shards = std::slice::from_mut(&mut strand.shard);
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let progress = sweep(&mut cx.keys, budget);
-        finish_effects(&mut self.effects, &mut strand.shard);
+        let mut outside = Outside {
+            exchange: &self.shared.exchange,
+            mailed: &mut self.mailed,
+            events: self.config.notify_keyspace_events,
+        };
+        finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
         progress
     }
 }

@@ -27,6 +27,8 @@ impl Core {
                 }
                 self.own_mail.push_back(mail);
             }
+            // What was posted before this mail was sent is heard before it is read.
+            self.hear();
             for mail in &self.own_mail {
                 if let Mail::Ran(run) = mail {
                     run.look_at_reply();
@@ -60,7 +62,12 @@ impl Core {
     pub fn fall_asleep(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let (queue, mailbox) = (&shared.queues[self.id], &shared.mailboxes[self.id]);
-        if self.stop || !self.own_mail.is_empty() || !self.to_flush.is_empty() || !mailbox.is_empty() {
+        if self.stop
+            || !self.own_mail.is_empty()
+            || !self.to_flush.is_empty()
+            || !mailbox.is_empty()
+            || shared.exchange.has_post(self.id)
+        {
             return false;
         }
         if shared.shard_count() == 1 {
@@ -78,7 +85,7 @@ impl Core {
         }
         // Whoever looked at this thread before it slept relies on this look: at the stalled part at the door as well, which may
         // have been entered everywhere since it was put there.
-        mailbox.is_empty() && queue.is_empty() && !queue.waits_at_door()
+        mailbox.is_empty() && queue.is_empty() && !queue.waits_at_door() && !shared.exchange.has_post(self.id)
     }
 
     /// Takes the strand back, if nobody uses it at the moment.
@@ -87,6 +94,7 @@ impl Core {
             self.shared.mailboxes[self.id].set_asleep(false);
             self.get_strand(self.id);
         }
+        self.hear();
     }
 
     /// Whether the own shard has something to do that nobody asked for.

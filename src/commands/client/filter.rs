@@ -74,7 +74,7 @@ impl Filter {
         let age_seconds = (now_ms - conn.created_ms) / 1000;
         (self.ids.is_empty() || self.ids.contains(&(conn.id as i64)))
             // None subscribes or replicates.
-            && self.kind.is_none_or(|kind| kind == Kind::Normal)
+            && self.kind.is_none_or(|kind| kind == kind_of(conn))
             && is(&self.address, &conn.peer.address)
             && is(&self.local_address, &conn.peer.local_address)
             && self.age_min_seconds.is_none_or(|least| age_seconds >= least)
@@ -96,6 +96,11 @@ fn ids(first: &[u8], rest: &mut Args<'_>, purpose: Purpose) -> Result<Vec<i64>, 
         *rest = behind;
     }
     Ok(ids)
+}
+
+/// What Redis counts a connection among.
+fn kind_of(conn: &Conn) -> Kind {
+    if conn.session.subscriptions.is_some() { Kind::Pubsub } else { Kind::Normal }
 }
 
 fn kind(word: &[u8]) -> Result<Kind, Fault> {

@@ -1,5 +1,6 @@
 //! A connection's line of CLIENT LIST and CLIENT INFO.
 use crate::commands::auth::DEFAULT_USER;
+use crate::pubsub::Kind;
 use crate::table::table;
 use crate::thread::conn::{Conn, Session};
 use shards::reply::Resp;
@@ -7,7 +8,7 @@ use std::io::Write;
 
 /// What is known of a connection of thread `thread`, with Redis's names of fields, ending with a line end.
 ///
-/// What Redis keeps and Braid does not, such as subscriptions, is told as not there. Sizes are those of Braid's buffers:
+/// What Redis keeps and Braid does not is told as not there. Sizes are those of Braid's buffers:
 /// `argv-mem` is of arguments that are under way on other threads, `oll` and `omem` are of replies that wait for an earlier one.
 pub(super) fn write(line: &mut Vec<u8>, conn: &Conn, thread: usize, now_ms: i64) {
     let session = &conn.session;
@@ -17,7 +18,10 @@ pub(super) fn write(line: &mut Vec<u8>, conn: &Conn, thread: usize, now_ms: i64)
     line.extend_from_slice(&session.name);
     let (age, idle) = ((now_ms - conn.created_ms) / 1000, (now_ms - conn.active_ms) / 1000);
     put(line, format_args!(" age={age} idle={idle} flags={} db={}", flags(conn), session.db));
-    put(line, format_args!(" sub=0 psub=0 ssub=0 multi={} watch={}", queued(session), watched(session)));
+    let subscribed = |kind| session.subscriptions.as_ref().map_or(0, |own| own.len(kind));
+    let [sub, psub, ssub] = [Kind::Channel, Kind::Pattern, Kind::Shard].map(subscribed);
+    put(line, format_args!(" sub={sub} psub={psub} ssub={ssub}"));
+    put(line, format_args!(" multi={} watch={}", queued(session), watched(session)));
     let (qbuf, room) = (conn.input.rest().len(), conn.input.bytes.capacity());
     put(line, format_args!(" qbuf={qbuf} qbuf-free={} argv-mem={}", room - qbuf, conn.in_flight.1));
     let multi_bytes = session.multi.as_ref().map_or(0, |multi| multi.batch.bytes_len());
@@ -46,6 +50,7 @@ fn flags(conn: &Conn) -> String {
     let session = &conn.session;
     let is_dirty = session.watching.as_ref().is_some_and(|watching| watching.watch.is_dirty());
     let letters = [
+        (session.subscriptions.is_some(), 'P'),
         (session.multi.is_some() || session.executing.is_some(), 'x'),
         (is_dirty, 'd'),
         (conn.closing, 'c'),

@@ -1,0 +1,191 @@
+//! The exchange: which threads have listeners for which channels and patterns, and the posts of all threads.
+use shards::glob;
+use shards::keyspace::hash::{KeyedMap, keyed_map};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a client can subscribe to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A channel (SUBSCRIBE).
+    Channel,
+    /// All channels that match a pattern (PSUBSCRIBE).
+    Pattern,
+    /// A channel of the cluster's kind (SSUBSCRIBE): without a cluster a world of its own.
+    Shard,
+}
+
+/// What was published.
+#[derive(Debug)]
+pub struct Message {
+    /// [`Kind::Channel`] or [`Kind::Shard`].
+    pub kind: Kind,
+    /// To which channel.
+    pub channel: Box<[u8]>,
+    /// What.
+    pub payload: Box<[u8]>,
+}
+
+/// How many listeners each thread has for one thing.
+type Listeners = SmallVec<[(u16, u32); 4]>;
+
+#[derive(Debug)]
+struct State {
+    /// By [`Kind`].
+    listeners: [KeyedMap<Box<[u8]>, Listeners>; 3],
+    posts: Vec<VecDeque<Arc<Message>>>,
+}
+
+/// How much is in a thread's post, to be looked at without the lock. Alone in its cache lines.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Post(AtomicUsize);
+
+/// The exchange of a server.
+#[derive(Debug)]
+pub struct Exchange {
+    state: Mutex<State>,
+    /// Subscriptions in all: while there are none, publishing takes no lock.
+    subscriptions: AtomicUsize,
+    posts: Box<[Post]>,
+}
+
+impl Exchange {
+    /// An exchange for so many threads.
+    #[must_use]
+    pub fn new(threads: usize) -> Exchange {
+        let posts = (0..threads).map(|_| VecDeque::new()).collect();
+        Exchange {
+            state: Mutex::new(State { listeners: [keyed_map(), keyed_map(), keyed_map()], posts }),
+            subscriptions: AtomicUsize::new(0),
+            posts: (0..threads).map(|_| Post::default()).collect(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        crate::chaos::point();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody is subscribed to anything.
+    #[inline]
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.subscriptions.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether there is something in the post of a thread.
+    #[inline]
+    #[must_use]
+    pub fn has_post(&self, thread: usize) -> bool {
+        self.posts[thread].0.load(Ordering::SeqCst) > 0
+    }
+
+    /// Posts a message to every thread with listeners, each of which is told to `posted`; how many listeners it reaches.
+    pub fn publish(
+        &self,
+        kind: Kind,
+        channel: &[u8],
+        payload: &[u8],
+        mut posted: impl FnMut(usize),
+    ) -> usize {
+        if self.is_silent() {
+            return 0;
+        }
+        let mut state = self.lock();
+        let State { listeners, posts } = &mut *state;
+        let mut threads = Listeners::new();
+        listeners[kind as usize].get(channel).into_iter().flatten().for_each(|at| add(&mut threads, *at));
+        if kind == Kind::Channel {
+            let matching = listeners[Kind::Pattern as usize]
+                .iter()
+                .filter(|(pattern, _)| glob::matches(pattern, channel, false));
+            matching.flat_map(|(_, at)| at).for_each(|at| add(&mut threads, *at));
+        }
+        if threads.is_empty() {
+            return 0;
+        }
+        let message = Arc::new(Message { kind, channel: channel.into(), payload: payload.into() });
+        for (thread, _) in &threads {
+            let thread = usize::from(*thread);
+            posts[thread].push_back(Arc::clone(&message));
+            self.posts[thread].0.store(posts[thread].len(), Ordering::SeqCst);
+            crate::chaos::point();
+            posted(thread);
+        }
+        threads.iter().map(|(_, count)| *count as usize).sum()
+    }
+
+    /// Takes what is in the post of a thread.
+    pub fn collect(&self, thread: usize, into: &mut VecDeque<Arc<Message>>) {
+        let mut state = self.lock();
+        into.append(&mut state.posts[thread]);
+        self.posts[thread].0.store(0, Ordering::SeqCst);
+    }
+
+    /// One more listener on a thread. What was posted to the thread before is put into `earlier`: the new one is not to hear it.
+    pub fn subscribe(&self, kind: Kind, to: &[u8], thread: usize, earlier: &mut VecDeque<Arc<Message>>) {
+        let mut state = self.lock();
+        earlier.append(&mut state.posts[thread]);
+        self.posts[thread].0.store(0, Ordering::SeqCst);
+        match state.listeners[kind as usize].get_mut(to) {
+            Some(listeners) => add(listeners, (thread as u16, 1)),
+            None => {
+                state.listeners[kind as usize].insert(to.into(), SmallVec::from_slice(&[(thread as u16, 1)]));
+            }
+        }
+        self.subscriptions.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// One listener less on a thread; what it is still to hear is put into `earlier`.
+    pub fn unsubscribe(&self, kind: Kind, to: &[u8], thread: usize, earlier: &mut VecDeque<Arc<Message>>) {
+        let mut state = self.lock();
+        earlier.append(&mut state.posts[thread]);
+        self.posts[thread].0.store(0, Ordering::SeqCst);
+        let all = &mut state.listeners[kind as usize];
+        let Some(listeners) = all.get_mut(to) else { return };
+        if let Some(at) = listeners.iter().position(|(other, _)| usize::from(*other) == thread) {
+            listeners[at].1 -= 1;
+            if listeners[at].1 == 0 {
+                listeners.swap_remove(at);
+            }
+            if listeners.is_empty() {
+                all.remove(to);
+            }
+            self.subscriptions.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// How many listeners something has.
+    #[must_use]
+    pub fn listeners(&self, kind: Kind, to: &[u8]) -> usize {
+        let state = self.lock();
+        state.listeners[kind as usize]
+            .get(to)
+            .map_or(0, |threads| threads.iter().map(|(_, count)| *count as usize).sum())
+    }
+
+    /// How many different channels or patterns have listeners.
+    #[must_use]
+    pub fn len(&self, kind: Kind) -> usize {
+        self.lock().listeners[kind as usize].len()
+    }
+
+    /// The channels that have listeners and match a pattern.
+    #[must_use]
+    pub fn matching(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
+        let state = self.lock();
+        let names = state.listeners[kind as usize].keys().map(|name| &**name);
+        let wanted = |name: &&[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name, false));
+        names.filter(wanted).map(Box::from).collect()
+    }
+}
+
+fn add(listeners: &mut Listeners, (thread, count): (u16, u32)) {
+    match listeners.iter_mut().find(|(other, _)| *other == thread) {
+        Some((_, sum)) => *sum += count,
+        None => listeners.push((thread, count)),
+    }
+}

@@ -1,0 +1,27 @@
+//! Messages: who listens to what, and how what is published reaches them.
+//!
+//! ```text
+//!   PUBLISH ──lock──→ Exchange: threads with listeners ──→ post of each ──→ Core::hear: connections of the thread
+//! ```
+//!
+//! **One order for all** (rule R5). A message is posted to all its threads under one lock, so any two messages are in the
+//! same order in every post. A thread takes what is in its post under the same lock: it hears nothing whose posting is not
+//! complete. So nobody who heard a message can act before it is in everybody's post.
+//!
+//! **Between effects.** Whoever sees an effect that came after a message must have heard the message before. A thread looks into its
+//! post when it takes up a strand, when it has taken requests from a queue and before it runs them, and when it has taken
+//! mail and before it reads it. What a client has heard and then did came through one of these, and a message that it heard was in
+//! every post by then.
+//!
+//! **Events of keys** are messages that whoever runs a command publishes while the shards are in its hand. While somebody may listen,
+//! a connection awaits its replies before it changes shard ([`crate::dispatch`]), and writes over several shards are gathered.
+//!
+//! **To one client.** What is heard is put behind the replies that its connection still awaits: those commands were entered
+//! before. The connection that is being served meanwhile gets it as soon as the command at hand is entered.
+mod exchange;
+mod hearing;
+mod notify;
+
+pub use exchange::{Exchange, Kind, Message, Post};
+pub use hearing::{Hearing, Subscriptions};
+pub(crate) use notify::{Outside, classes_of};
