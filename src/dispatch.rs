@@ -4,7 +4,7 @@
 //! carries them out one after another; `call` is the one function through which every command of every client passes.
 use crate::admit::Refusal;
 use crate::commands::{Server, Verdict};
-use crate::coordinate::batch::ArgVec;
+use crate::coordinate::batch::{Act, ArgVec};
 use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
@@ -17,7 +17,9 @@ use shards::effects::Class;
 use shards::fault::{Fault, until_zero};
 use shards::keyspace::Hashed;
 use shards::slot::{shard_of_slot, slot_of};
+use shards::spec::Flags;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Commands that are looked at together.
 const BATCH: usize = 32;
@@ -43,6 +45,7 @@ impl Core {
                 "Closing client that reached max query buffer length: id={}",
                 conn.id
             ));
+            self.stats.query_disconnections += 1;
             conn.dead = true;
         }
     }
@@ -105,7 +108,7 @@ impl Core {
             && !conn.dead
             && commands < conn.credit
             && bytes < IN_FLIGHT_BYTES_MAX
-            && conn.output_bytes() < self.output_bytes_max()
+            && !self.is_unread(conn)
     }
 
     fn limits(&self, conn: &Conn) -> Limits {
@@ -296,6 +299,9 @@ impl Core {
     #[inline]
     fn route(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>, hint: Option<(u16, u64)>) {
         match entry.route {
+            _ if entry.spec.flags.has(Flags::BLOCKING) && matches!(entry.handler, Handler::Engine(_)) => {
+                self.enter_waiting(conn, entry, args);
+            }
             Route::FirstKey => {
                 let bytes = args[1];
                 let key =
@@ -389,32 +395,69 @@ impl Core {
         self.check_in(conn);
     }
 
+    /// Something of a connection came back: it goes on with what waited for that.
+    #[inline]
+    fn go_on_after_reply(&mut self, conn: &mut Conn) {
+        if conn.deferred.is_some() {
+            self.go_on_with_exec(conn);
+        }
+        conn.end_order();
+        self.feed_input(conn);
+    }
+
     /// Mail came: replies, questions.
     pub fn mail_came(&mut self, mail: Mail) {
         match mail {
+            Mail::Served(ticket, served) => self.served(ticket, served),
             Mail::Ran(run) => {
                 let token = run.origin.token;
                 match self.check_out(token) {
                     Some(mut conn) => {
-                        let mut pool = std::mem::take(&mut self.pool);
-                        conn.ran(run, &mut pool);
-                        self.pool = pool;
-                        conn.end_order();
-                        self.feed_input(&mut conn);
+                        match run.waits {
+                            Some(waiter) => {
+                                let id = run.batch.commands[0].id;
+                                self.wait_for_keys(&mut conn, run.origin.sequence, id, waiter);
+                            }
+                            None => {
+                                let mut pool = std::mem::take(&mut self.pool);
+                                conn.ran(run, &mut pool);
+                                self.pool = pool;
+                            }
+                        }
+                        self.go_on_after_reply(&mut conn);
                         self.check_in(conn);
                     }
-                    None => crate::thread::conn::give_back(&mut self.pool, run),
+                    None => {
+                        run.waits.iter().for_each(|waiter| self.abandon(waiter));
+                        crate::thread::conn::give_back(&mut self.pool, run);
+                    }
                 }
             }
             Mail::Done(unit) => {
-                if let Some(mut conn) = self.check_out(unit.origin.token) {
-                    let mut pool = std::mem::take(&mut self.pool);
-                    conn.done(unit, &mut pool);
-                    self.pool = pool;
-                    conn.end_order();
-                    self.feed_input(&mut conn);
-                    self.check_in(conn);
+                let (waits, may_wait) = {
+                    let mut part = unit.part(0);
+                    (part.waits.take(), matches!(part.act, Act::Wait(_)))
+                };
+                if may_wait && waits.is_none() {
+                    self.shared.spanning_waits.fetch_sub(1, Ordering::SeqCst);
                 }
+                let Some(mut conn) = self.check_out(unit.origin.token) else {
+                    // It waits, and nobody waits for it.
+                    return waits.into_iter().for_each(|waiter| self.abandon(&waiter));
+                };
+                match waits {
+                    Some(waiter) => {
+                        let id = unit.part(0).batch.commands[0].id;
+                        self.wait_for_keys(&mut conn, unit.origin.sequence, id, waiter);
+                    }
+                    None => {
+                        let mut pool = std::mem::take(&mut self.pool);
+                        conn.done(unit, &mut pool);
+                        self.pool = pool;
+                    }
+                }
+                self.go_on_after_reply(&mut conn);
+                self.check_in(conn);
             }
             Mail::Ask(survey) => {
                 if survey.ask(self) {
@@ -423,7 +466,7 @@ impl Core {
             }
             Mail::Answered(survey) => self.answered(&survey),
             Mail::Noticed(token, noticed) => self.keep_noticed(token, noticed),
-            Mail::Client(..) | Mail::Stop => unreachable!("the loop takes these"),
+            Mail::Client(..) | Mail::Listen(_) | Mail::Stop => unreachable!("the loop takes these"),
         }
     }
 }

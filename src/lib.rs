@@ -61,6 +61,7 @@ pub mod coordinate;
 pub mod dispatch;
 pub mod histogram;
 pub mod latency;
+pub mod listeners;
 pub mod log;
 pub mod memory;
 pub mod net;

@@ -1,5 +1,6 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
 use crate::coordinate::batch::{Act, Batch, Queued, Run};
+use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
@@ -14,6 +15,7 @@ use shards::keyspace::Hashed;
 use shards::reply::Reply;
 use shards::settings::Settings;
 use shards::shard::Shard;
+use shards::waiting::{InHand, Waiter, leave, stand};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -24,6 +26,13 @@ struct Bench<'a> {
     stats: &'a mut Stats,
     outside: Outside<'a>,
     now_ms: i64,
+}
+
+/// Where the outcome of a batch goes.
+struct Into<'a> {
+    reply: &'a mut Reply,
+    waits: &'a mut Option<Arc<Waiter>>,
+    is_share: bool,
 }
 
 /// Requests served in one go: between two looks at the sockets.
@@ -54,11 +63,15 @@ impl Core {
         run_one(&mut cx, entry, args, hint);
         strand.shard.counts.commands += 1;
         let mut outside = Outside {
-            exchange: &self.shared.exchange,
+            shared: &self.shared,
             mailed: &mut self.mailed,
             events: self.config.notify_keyspace_events,
         };
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        if !self.effects.ready.is_empty() {
+            let shards = std::slice::from_mut(&mut strand.shard);
+            serve_ready(&mut self.effects, shards, &self.settings, self.now_ms, &mut outside);
+        }
         if let Some(ticks) = self.stats.ran(entry.id, &reply.bytes[start..]) {
             self.stats.notice(entry.id, args, ticks);
             self.tell_noticed(self.id, conn.token);
@@ -110,15 +123,16 @@ impl Core {
             effects: &mut self.effects,
             stats: &mut self.stats,
             outside: Outside {
-                exchange: &self.shared.exchange,
+                shared: &self.shared,
                 mailed: &mut self.mailed,
                 events: self.config.notify_keyspace_events,
             },
             now_ms: self.now_ms.max(run.entered_ms),
         };
-        let Run { batch, act, reply, aborted, .. } = &mut *run;
+        let Run { batch, act, reply, aborted, waits, .. } = &mut *run;
         reply.resp = batch.resp;
-        *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, reply, false);
+        let into = Into { reply, waits, is_share: false };
+        *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, into);
         if shard != self.id {
             self.stats.taken += 1;
         }
@@ -135,7 +149,7 @@ impl Core {
                     effects: &mut self.effects,
                     stats: &mut self.stats,
                     outside: Outside {
-                        exchange: &self.shared.exchange,
+                        shared: &self.shared,
                         mailed: &mut self.mailed,
                         events: self.config.notify_keyspace_events,
                     },
@@ -164,7 +178,7 @@ impl Core {
             effects: &mut self.effects,
             stats: &mut self.stats,
             outside: Outside {
-                exchange: &self.shared.exchange,
+                shared: &self.shared,
                 mailed: &mut self.mailed,
                 events: self.config.notify_keyspace_events,
             },
@@ -213,21 +227,22 @@ impl Core {
         self.unsettled = true;
     }
 
-    /// Runs something beside plain commands (WATCH, a transaction) on a shard in hand, and writes the reply.
+    /// Runs something beside plain commands (WATCH, a transaction) on a shard in hand, and writes the reply; or gives back
+    /// who waits.
     pub(crate) fn run_act_here(
         &mut self,
         conn: &mut Conn,
         shard: usize,
         assembly: &Assembly,
         mut part: Part,
-    ) {
-        let Some(strand) = &mut self.strands[shard] else { return };
+    ) -> Option<Arc<Waiter>> {
+        let strand = self.strands[shard].as_mut()?;
         let mut bench = Bench {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
             outside: Outside {
-                exchange: &self.shared.exchange,
+                shared: &self.shared,
                 mailed: &mut self.mailed,
                 events: self.config.notify_keyspace_events,
             },
@@ -235,9 +250,13 @@ impl Core {
         };
         bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
         self.tell_noticed(self.id, conn.token);
+        if part.waits.is_some() {
+            return part.waits;
+        }
         let mut reply = conn.begin_reply();
         assemble(assembly, &[&part.reply.bytes], part.aborted, part.reply.resp, &mut reply.bytes);
         conn.end_reply(reply);
+        None
     }
 
     /// Serves the shards whose queues got something, as far as they are in hand or at the door of a sleeper, and puts the
@@ -273,38 +292,29 @@ impl Core {
         }
     }
 
-    /// Puts a strand at its door; whether there is something to do on it.
+    /// Puts a strand at its door; whether there is something to do on it now.
     fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
-        let stalled = match &strand.stalled {
-            Some(Request::Part(unit, _)) => Some(Arc::clone(unit)),
-            _ => None,
-        };
         let queue = &self.shared.queues[shard];
         queue.put(strand);
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         if crate::chaos::breaks(crate::chaos::Break::PutBack) {
             return false;
         }
-        !queue.is_empty() || stalled.is_some_and(|unit| unit.is_entered())
+        queue.has_work_at_door()
     }
 }
 
 impl Bench<'_> {
     fn run_part(&mut self, shards: &mut [Box<Shard>], part: &mut Part) {
-        let Part { batch, act, reply, aborted, is_share } = part;
+        let Part { batch, act, reply, aborted, waits, is_share } = part;
         reply.resp = batch.resp;
-        *aborted = self.run(shards, batch, act, reply, *is_share);
+        let into = Into { reply, waits, is_share: *is_share };
+        *aborted = self.run(shards, batch, act, into);
     }
 
     /// Runs a batch; whether it was a transaction that was given up. Shares of commands are counted by another part.
-    fn run(
-        &mut self,
-        shards: &mut [Box<Shard>],
-        batch: &Batch,
-        act: &mut Act,
-        reply: &mut Reply,
-        is_share: bool,
-    ) -> bool {
+    fn run(&mut self, shards: &mut [Box<Shard>], batch: &Batch, act: &mut Act, into: Into<'_>) -> bool {
+        let Into { reply, waits, is_share } = into;
         self.stats.begin();
         match act {
             Act::Commands => {}
@@ -313,6 +323,17 @@ impl Bench<'_> {
                 reply.ok();
             }
             Act::Unwatch(watching) => unwatch(shards, watching),
+            Act::Leave(waiter) => leave(&mut self.call(shards, batch, reply), waiter),
+            Act::Retry(waiter) => {
+                self.retry(shards, waiter);
+                return false;
+            }
+            Act::Wait(ticket) => {
+                *waits = self.run_or_wait(shards, batch, *ticket, reply);
+                self.finish(shards);
+                self.serve_ready(shards);
+                return false;
+            }
             Act::Exec(watching) => {
                 if let Some(watching) = watching {
                     let dirty = is_dirty(&mut self.call(shards, batch, reply), watching);
@@ -336,13 +357,55 @@ impl Bench<'_> {
             }
             shards[0].counts.commands += 1;
             self.finish(shards);
+            if !matches!(act, Act::Exec(_)) {
+                self.serve_ready(shards);
+            }
             if is_share {
                 self.stats.ran_share(command.id);
             } else if let Some(ticks) = self.stats.ran(command.id, &reply.bytes[start..]) {
                 self.stats.notice(command.id, &batch.args(command), ticks);
             }
         }
+        // Who waits for keys is served after the whole transaction.
+        self.serve_ready(shards);
         false
+    }
+
+    /// Runs the one command of a batch, which may wait for keys: then it is left at them, and given back.
+    fn run_or_wait(
+        &mut self,
+        shards: &mut [Box<Shard>],
+        batch: &Batch,
+        ticket: u64,
+        reply: &mut Reply,
+    ) -> Option<Arc<Waiter>> {
+        let command = batch.commands[0];
+        let args = batch.args(command);
+        self.effects.may_wait = true;
+        self.run_one(shards, batch, command, &args, reply);
+        self.effects.may_wait = false;
+        shards[0].counts.commands += 1;
+        let _uncommonly_slow = self.stats.ran(command.id, &reply.bytes);
+        let wait = self.effects.wait.take()?;
+        let Handler::Engine(engine) = table().entry(command.id).handler else { return None };
+        let waiter = Arc::new(Waiter::new(ticket, engine, &args, command.db, batch.resp, wait));
+        stand(&mut self.call(shards, batch, reply), &waiter);
+        Some(waiter)
+    }
+
+    /// Tries to serve one that waits, all its shards being in hand now.
+    fn retry(&mut self, shards: &mut [Box<Shard>], waiter: &Arc<Waiter>) {
+        let ready = waiter.wait.keys.iter().map(|key| (waiter.db, key.clone()));
+        self.effects.ready.extend(ready);
+        self.serve_ready(shards);
+    }
+
+    /// Serves those who wait for keys that got something.
+    #[inline]
+    fn serve_ready(&mut self, shards: &mut [Box<Shard>]) {
+        if !self.effects.ready.is_empty() {
+            serve_ready(self.effects, shards, self.settings, self.now_ms, &mut self.outside);
+        }
     }
 
     #[inline]
@@ -355,9 +418,13 @@ impl Bench<'_> {
         reply: &mut Reply,
     ) {
         let hint = batch.hint(command, args);
+        let entry = table().entry(command.id);
+        if is_publish(entry) {
+            return self.outside.publish(entry.spec.name == "spublish", args, reply);
+        }
         let mut cx = self.call(shards, batch, reply);
         cx.db = command.db;
-        run_one(&mut cx, table().entry(command.id), args, hint);
+        run_one(&mut cx, entry, args, hint);
     }
 
     fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {
@@ -394,6 +461,22 @@ pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard, outside: 
         outside.tell(effects);
     }
     effects.clear();
+}
+
+/// Serves those who wait for keys that got something, and tells them.
+#[cold]
+fn serve_ready(
+    effects: &mut Effects,
+    shards: &mut [Box<Shard>],
+    settings: &Settings,
+    now_ms: i64,
+    outside: &mut Outside<'_>,
+) {
+    let mut told = Vec::new();
+    let mut in_hand = InHand { shards, settings, now_ms, effects };
+    in_hand.serve(|waiter, served| told.push((waiter.ticket, served)));
+    finish_effects(effects, &mut shards[0], outside);
+    told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));
 }
 
 /// Has the processor fetch what the commands of several runs will want, all at once instead of one after another.

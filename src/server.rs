@@ -1,5 +1,6 @@
 //! A server from its configuration: sockets, threads, and their end.
 use crate::config::{Config, Io};
+use crate::listeners::Listeners;
 use crate::log;
 use crate::net::{Driver, IoKind, listen};
 use crate::queues::Strand;
@@ -37,11 +38,14 @@ pub struct Running {
 pub fn start(config: Config) -> Result<Running, String> {
     let clients_max = topology::raise_fd_limit(config.maxclients as usize, RESERVED_DESCRIPTORS)?;
     let shard_count = shard_count(&config);
-    let sockets = listening_sockets(&config)?;
+    let listeners = Listeners::default();
+    let sockets = listening_sockets(&listeners, &config)?;
     let drivers = drivers(&config, shard_count)?;
     let (pin, databases) = (config.pin, config.databases as u16);
     shards::keyspace::hash::seed(random());
-    let shared = Arc::new(Shared::new(config, shard_count, wall_ms(), random_hex())?);
+    let mut shared = Shared::new(config, shard_count, wall_ms(), random_hex())?;
+    shared.listeners = listeners;
+    let shared = Arc::new(shared);
     shared.clients_max.store(clients_max, Ordering::Relaxed);
     let cores = topology::cores();
     let mut threads = Vec::with_capacity(shard_count);
@@ -117,29 +121,25 @@ fn drivers(config: &Config, count: usize) -> Result<Vec<Driver>, String> {
 }
 
 /// The sockets to listen on, each with whether it is the Unix socket.
-fn listening_sockets(config: &Config) -> Result<Vec<(OwnedFd, bool)>, String> {
-    let options = listen::Options { backlog: config.tcp_backlog as i32, shared_port: false };
-    let mut sockets = Vec::new();
-    if config.port != 0 {
-        let mut bound = listen::tcp(&config.bind.0, config.port, options);
-        // The sockets of a killed predecessor's rings outlive it by some hundredths of a second.
-        for _ in 0..PREDECESSOR_LOOKS {
-            if !bound.as_ref().is_err_and(|refused| refused.error.kind() == std::io::ErrorKind::AddrInUse) {
-                break;
-            }
-            std::thread::sleep(PREDECESSOR_REST);
-            bound = listen::tcp(&config.bind.0, config.port, options);
+fn listening_sockets(listeners: &Listeners, config: &Config) -> Result<Vec<(OwnedFd, bool)>, String> {
+    let mut opened = listeners.open(config);
+    // The sockets of a killed predecessor's rings outlive it by some hundredths of a second.
+    for _ in 0..PREDECESSOR_LOOKS {
+        if !opened.as_ref().is_err_and(|refused| refused.error.kind() == std::io::ErrorKind::AddrInUse) {
+            break;
         }
-        let bound = bound.map_err(|error| {
-            format!("Could not create server TCP listening socket {error}\nFailed listening on port {} (TCP), aborting.", config.port)
-        })?;
-        for socket in bound {
-            listen::configure(&socket, config.tcp_keepalive_seconds)
-                .map_err(|error| format!("Can't set socket options: {error}"))?;
-            sockets.push((socket, false));
-        }
+        std::thread::sleep(PREDECESSOR_REST);
+        opened = listeners.open(config);
     }
+    let opened = opened.map_err(|error| {
+        format!(
+            "Could not create server TCP listening socket {error}\nFailed listening on port {} (TCP), aborting.",
+            config.port
+        )
+    })?;
+    let mut sockets: Vec<_> = opened.into_iter().map(|socket| (socket, false)).collect();
     if !config.unixsocket.is_empty() {
+        let options = listen::Options { backlog: config.tcp_backlog as i32, shared_port: false };
         let socket = listen::unix(config.unixsocket.as_ref(), config.unixsocketperm, options);
         let socket = socket.map_err(|error| format!("Failed opening Unix socket: bind: {error}"))?;
         sockets.push((socket, true));

@@ -1,6 +1,7 @@
 //! What all threads of a server share: queues, mailboxes, the gate, the configuration, counters.
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
+use crate::listeners::Listeners;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::table::Names;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub exchange: Exchange,
     /// What each shard last said of itself.
     pub published: Box<[Published]>,
+    /// The sockets that new clients come to.
+    pub listeners: Listeners,
     /// The names of commands.
     pub names: Names,
     /// When the server started, ms since 1970.
@@ -61,6 +64,9 @@ pub struct Shared {
     pub connections_received: AtomicU64,
     /// How many clients the descriptors allow, at most.
     pub clients_max: AtomicUsize,
+    /// Commands that wait for keys on several shards, or may come to: while there are any, transactions that span shards are gathered, so that
+    /// those who wait are served after the whole of them.
+    pub spanning_waits: AtomicUsize,
     /// The dataset is being loaded.
     pub loading: AtomicBool,
     /// CLIENT PAUSE: twice the time until when (ms since 1970), and 1 more if it holds all commands; 0 for none.
@@ -84,10 +90,12 @@ pub struct Published {
     pub dbs: Box<[(AtomicU64, AtomicU64)]>,
     /// For each database: how long the keys that expire have to live, in ms on average.
     pub ttl_ms: Box<[AtomicI64]>,
+    /// For each database: hashes with fields that expire.
+    pub timed: Box<[AtomicU64]>,
     /// Its owner wakes by itself to look for keys whose time has come.
     pub is_swept: AtomicBool,
-    /// The counts at the last CONFIG RESETSTAT: hits, misses, expired, evicted.
-    reset_at: [AtomicU64; 4],
+    /// The counts at the last CONFIG RESETSTAT: hits, misses, expired, evicted, expired fields.
+    reset_at: [AtomicU64; 5],
     /// Figures of [`shards::shard::Counts`].
     pub hits: AtomicU64,
     /// Lookups without.
@@ -96,6 +104,8 @@ pub struct Published {
     pub expired: AtomicU64,
     /// Keys that memory forced out.
     pub evicted: AtomicU64,
+    /// Fields of hashes whose time came.
+    pub expired_fields: AtomicU64,
     /// Commands run on it.
     pub commands: AtomicU64,
     /// Changes since the last save.
@@ -110,12 +120,14 @@ impl Published {
         Published {
             dbs: (0..databases).map(|_| (zero(), zero())).collect(),
             ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
+            timed: (0..databases).map(|_| zero()).collect(),
             is_swept: AtomicBool::new(false),
             reset_at: std::array::from_fn(|_| zero()),
             hits: zero(),
             misses: zero(),
             expired: zero(),
             evicted: zero(),
+            expired_fields: zero(),
             commands: zero(),
             dirty: zero(),
             entries_bytes: zero(),
@@ -129,6 +141,7 @@ impl Published {
             (&self.misses, counts.keyspace_misses),
             (&self.expired, counts.expired_keys),
             (&self.evicted, counts.evicted_keys),
+            (&self.expired_fields, counts.expired_fields),
             (&self.commands, counts.commands),
         ];
         figures.iter().for_each(|(place, value)| place.store(*value, Ordering::Relaxed));
@@ -146,21 +159,24 @@ impl Published {
             for (place, db) in self.ttl_ms.iter().zip(&shard.dbs) {
                 place.store(db.average_ttl_ms(), Ordering::Relaxed);
             }
+            for (place, db) in self.timed.iter().zip(&shard.dbs) {
+                place.store(db.timed_len() as u64, Ordering::Relaxed);
+            }
         }
     }
-    /// Whether it has keys that expire.
+    /// Whether it has keys that expire, or fields of hashes.
     #[must_use]
     pub fn has_volatile(&self) -> bool {
-        self.dbs.iter().any(|db| db.1.load(Ordering::Relaxed) > 0)
+        self.dbs.iter().map(|db| &db.1).chain(&self.timed).any(|count| count.load(Ordering::Relaxed) > 0)
     }
-    /// Whether its sleeping owner should be woken: it has keys that expire, and does not know.
+    /// Whether its sleeping owner should be woken: it has something that expires, and does not know.
     #[must_use]
     pub fn wants_sweeps(&self) -> bool {
         !self.is_swept.load(Ordering::Relaxed) && self.has_volatile()
     }
-    /// Hits, misses, expired and evicted keys since the last CONFIG RESETSTAT.
+    /// Hits, misses, expired keys, evicted keys and expired fields since the last CONFIG RESETSTAT.
     #[must_use]
-    pub fn since_reset(&self) -> [u64; 4] {
+    pub fn since_reset(&self) -> [u64; 5] {
         let now = self.resettable();
         std::array::from_fn(|at| now[at].saturating_sub(self.reset_at[at].load(Ordering::Relaxed)))
     }
@@ -171,8 +187,9 @@ impl Published {
             .zip(self.resettable())
             .for_each(|(place, now)| place.store(now, Ordering::Relaxed));
     }
-    fn resettable(&self) -> [u64; 4] {
-        [&self.hits, &self.misses, &self.expired, &self.evicted].map(|count| count.load(Ordering::Relaxed))
+    fn resettable(&self) -> [u64; 5] {
+        let counts = [&self.hits, &self.misses, &self.expired, &self.evicted, &self.expired_fields];
+        counts.map(|count| count.load(Ordering::Relaxed))
     }
 }
 
@@ -190,6 +207,7 @@ impl Shared {
             gate: Gate::new(shard_count),
             exchange: Exchange::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
+            listeners: Listeners::default(),
             names,
             started_ms: now_ms,
             replication_id: Mutex::new(run_id.chars().rev().collect()),
@@ -202,6 +220,7 @@ impl Shared {
             rejected_connections: AtomicU64::new(0),
             connections_received: AtomicU64::new(0),
             clients_max: AtomicUsize::new(config.maxclients as usize),
+            spanning_waits: AtomicUsize::new(0),
             loading: AtomicBool::new(false),
             pause: AtomicI64::new(0),
             over_limit: AtomicBool::new(false),
@@ -240,6 +259,10 @@ impl Shared {
     /// Ends a pause.
     pub fn unpause(&self) {
         self.pause.store(0, Ordering::Relaxed);
+    }
+    /// Until when it pauses, or paused last, ms since 1970.
+    pub fn paused_until_ms(&self) -> i64 {
+        self.pause.load(Ordering::Relaxed) >> 1
     }
     /// What is paused at a time.
     #[inline]

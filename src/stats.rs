@@ -71,6 +71,10 @@ pub struct Stats {
     pub reads: u64,
     /// Buffers sent.
     pub writes: u64,
+    /// Clients given up because they sent too much without finishing a command.
+    pub query_disconnections: u64,
+    /// Clients given up because they did not read.
+    pub output_disconnections: u64,
 }
 
 impl Default for Stats {
@@ -96,6 +100,8 @@ impl Default for Stats {
             expiry_slices_used_up: 0,
             reads: 0,
             writes: 0,
+            query_disconnections: 0,
+            output_disconnections: 0,
         }
     }
 }

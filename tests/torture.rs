@@ -13,6 +13,10 @@ mod lifetime;
 mod raw;
 #[path = "support/resp.rs"]
 mod resp;
+#[path = "torture/time.rs"]
+mod time;
+#[path = "torture/unread.rs"]
+mod unread;
 
 use braid::Braid;
 use client::{Client, request};

@@ -9,6 +9,7 @@ use crate::reply::Reply;
 use crate::settings::Settings;
 use crate::shard::{Db, Shard};
 use crate::values::{Hand, Held, Kind};
+use crate::waiting::Wait;
 
 /// A key in a database, its hash and slot worked out once.
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +156,35 @@ impl Keys<'_> {
         self.shards
     }
 
+    /// Whether the shard of a slot is in hand: it always is for the keys of a command that was sent here, but not for all keys of
+    /// one that waited and is run again where one of them was fed.
+    #[must_use]
+    pub fn is_in_hand(&self, slot: u16) -> bool {
+        self.shards.iter().any(|shard| shard.slots.contains(&slot))
+    }
+
+    /// The command waits for its keys, if it may: it writes no reply then.
+    #[must_use]
+    pub fn wait_for(&mut self, wait: Wait) -> bool {
+        let may_wait = self.effects.may_wait;
+        if may_wait {
+            self.effects.wait = Some(wait);
+        }
+        may_wait
+    }
+
+    /// A key got or lost something that somebody may wait for.
+    #[inline]
+    pub fn signal(&mut self, key: Key<'_>) {
+        let waiters = &self.db(key).waiters;
+        if !waiters.is_empty() && waiters.has(key.bytes()) {
+            let ready = (key.db, Box::from(key.bytes()));
+            if !self.effects.ready.contains(&ready) {
+                self.effects.ready.push_back(ready);
+            }
+        }
+    }
+
     /// The shard of a slot.
     #[inline]
     pub fn shard(&mut self, slot: u16) -> &mut Shard {
@@ -285,22 +315,31 @@ impl Keys<'_> {
             Expiry::Keep => previous.and_then(|(at, _)| at),
             Expiry::At(at) => Some(at),
         };
+        let has_deadlines = matches!(&value, Value::Object(object) if object.has_deadlines());
         let (now_ms, settings) = (self.now_ms, self.settings);
         let shard = self.shard(key.hashed.slot);
         let Shard { dbs, dice, version, .. } = shard;
+        if has_deadlines {
+            dbs[usize::from(key.db)].timed.add(key.bytes());
+        }
         let lru = match previous {
             Some((_, lru)) => access::used(lru, now_ms, settings, dice),
             None => access::fresh(now_ms, settings),
         };
+        let mut existed = true;
+        let is_awaited = !dbs[usize::from(key.db)].waiters.is_empty();
         match dbs[usize::from(key.db)].table.set(key.hashed, value, expires_at_ms, lru, *version) {
             Previous::Overwritten => {}
             Previous::Replaced(entry) => shard.bury(entry),
             Previous::None => {
                 self.notify(Class::NEW, "new", key);
-                return false;
+                existed = false;
             }
         }
-        true
+        if is_awaited {
+            self.signal(key);
+        }
+        existed
     }
 
     /// Gives a key that is there another value and leaves its expiry: in place where that is possible. Tells nobody.
@@ -332,12 +371,18 @@ impl Keys<'_> {
         let shard = self.shard(key.hashed.slot);
         // New to this key: no snapshot that has begun is to have it.
         entry.set_version(shard.version);
-        shard.dbs[usize::from(key.db)].table.insert(key.hashed, entry);
+        let db = &mut shard.dbs[usize::from(key.db)];
+        if entry.view().as_object().is_some_and(|object| object.has_deadlines()) {
+            db.timed.add(key.bytes());
+        }
+        db.table.insert(key.hashed, entry);
         self.notify(Class::NEW, "new", key);
+        self.signal(key);
     }
 
     /// Takes a key out, entry and all.
     pub fn take(&mut self, key: Key<'_>) -> Option<Entry> {
+        self.signal(key);
         self.db(key).table.remove(key.hashed)
     }
 
@@ -415,6 +460,7 @@ impl Keys<'_> {
 
     /// Takes a key out and frees what it held, in slices where that is much; whether it was there.
     fn bury(&mut self, key: Key<'_>) -> bool {
+        self.signal(key);
         let Shard { dbs, .. } = self.shard(key.hashed.slot);
         match dbs[usize::from(key.db)].table.remove(key.hashed) {
             Some(entry) => self.shard(key.hashed.slot).bury(entry),
@@ -450,20 +496,34 @@ impl Keys<'_> {
         if self.to_write::<K>(key)?.is_none() {
             return Ok(None);
         }
+        Ok(self.alter_unseen(key, change))
+    }
+
+    /// The same without a look at the key beforehand: whether it expires, how it is used. Nothing where it holds no such collection.
+    pub(crate) fn alter_unseen<K: Kind, T>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(&mut K, &mut Hand<'_>) -> T,
+    ) -> Option<Altered<T>> {
         let (settings, now_ms) = (self.settings, self.now_ms);
         let Shard { dbs, dice, .. } = self.shard(key.hashed.slot);
+        let Db { table, timed, .. } = &mut dbs[usize::from(key.db)];
         let mut hand = Hand { settings, dice, now_ms };
-        let altered = dbs[usize::from(key.db)].table.change(key.hashed, |entry| {
+        let altered = table.change(key.hashed, |entry| {
             entry.alter(|object: &mut K| {
+                let had_deadlines = object.has_deadlines();
                 let value = change(object, &mut hand);
+                if object.has_deadlines() && !had_deadlines {
+                    timed.add(key.bytes());
+                }
                 Altered { value, emptied: K::GOES_EMPTY && object.is_empty() }
             })
         });
-        let altered = altered.flatten().expect("seen above, of this kind");
+        let altered = altered.flatten()?;
         if altered.emptied {
             self.bury(key);
         }
-        Ok(Some(altered))
+        Some(altered)
     }
 
     /// The same where a key that holds nothing gets a collection first; one that stays empty is not kept.
@@ -474,7 +534,7 @@ impl Keys<'_> {
     ) -> Result<Altered<T>, Fault> {
         let is_missing = self.to_write::<K>(key)?.is_none();
         if !is_missing {
-            return self.alter(key, change).map(|altered| altered.expect("seen above"));
+            return Ok(self.alter_unseen(key, change).expect("seen above"));
         }
         let (settings, now_ms) = (self.settings, self.now_ms);
         let mut object = K::empty();

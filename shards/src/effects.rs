@@ -3,6 +3,8 @@
 //! One representation serves all: a record is kept packed and renders as RESP (for a replica, MONITOR's cousin) and as the
 //! body of a journal record. When nobody listens, telling costs a test of a flag.
 use crate::spec::Flags;
+use crate::waiting::Wait;
+use std::collections::VecDeque;
 
 /// Classes of keyspace events, with the letters of `notify-keyspace-events`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,6 +62,12 @@ pub struct Effects {
     pub dirty: u64,
     /// How long the shards are to be held, in microseconds: DEBUG SLEEP, which the engine, having no clock, leaves to its host.
     pub sleep_us: u64,
+    /// The command at hand may wait for keys: it is neither in a transaction nor in a script.
+    pub may_wait: bool,
+    /// The command at hand wishes to.
+    pub wait: Option<Wait>,
+    /// Keys that somebody waits for and that were changed, with their databases.
+    pub ready: VecDeque<(u16, Box<[u8]>)>,
     /// Packed records, in order.
     records: Vec<u8>,
     record_count: usize,
@@ -102,6 +110,10 @@ impl Effects {
             self.stand_in_count += 1;
             self.record(db, args);
         }
+    }
+    /// The running command is not recorded as it came: all there is to record of it has been, if anything.
+    pub fn record_no_more(&mut self) {
+        self.stand_in_count += usize::from(self.listen.records);
     }
     /// How many records there are.
     #[must_use]

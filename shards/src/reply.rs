@@ -132,6 +132,21 @@ impl Reply {
         values.for_each(|value| self.bulk(value));
     }
 
+    /// Makes what was written since `start` an array of `len` replies: for those whose number is known only afterwards.
+    pub fn array_since(&mut self, start: usize, len: usize) {
+        self.head_since(start, |head| head.array(len));
+    }
+    /// Makes what was written since `start` a map of `len` pairs (an array of twice as many in RESP2).
+    pub fn map_since(&mut self, start: usize, len: usize) {
+        self.head_since(start, |head| head.map(len));
+    }
+
+    fn head_since(&mut self, start: usize, write: impl FnOnce(&mut Reply)) {
+        let mut head = Reply::new(self.resp);
+        write(&mut head);
+        self.bytes.splice(start..start, head.bytes);
+    }
+
     fn line(&mut self, mark: u8, text: &[u8]) {
         self.bytes.push(mark);
         self.bytes.extend_from_slice(text);

@@ -1,6 +1,7 @@
 //! CONFIG: settings read, changed for all threads, and written to their file; counts begun anew.
 use super::{Outcome, Server, ServerCommand, Verdict, help};
 use crate::config::{Caller, Config, Parameter, SetError};
+use crate::queues::Mail;
 use crate::shared::Shared;
 use crate::{log, server, topology};
 use shards::commands::Args;
@@ -112,16 +113,32 @@ fn apply(shared: &Shared, old: &Config, new: &Config) -> Result<(), SetError> {
         }
         shared.clients_max.store(room, Ordering::Relaxed);
     }
+    listen(shared, old, new)?;
     log::set_level(new.loglevel);
+    Ok(())
+}
+
+/// Listens elsewhere, if the port or the addresses changed.
+fn listen(shared: &Shared, old: &Config, new: &Config) -> Result<(), SetError> {
+    if (new.port, &new.bind) == (old.port, &old.bind) {
+        return Ok(());
+    }
+    let opened = shared.listeners.open(new).map_err(|error| {
+        log::warning(format_args!("Could not create server TCP listening socket {error}"));
+        if new.port == old.port {
+            failed("bind", "Failed to bind to specified addresses.")
+        } else {
+            failed("port", "Unable to listen on this port. Check server logs.")
+        }
+    })?;
+    // The first thread accepts.
+    shared.mailboxes[0].deliver(Mail::Listen(opened));
     Ok(())
 }
 
 /// Why a setting cannot change while the server runs, if it cannot.
 fn why_fixed(parameter: &Parameter, new: &Config) -> Option<&'static str> {
     match parameter.name {
-        "port" | "bind" => Some(
-            "Braid opens its sockets when it starts: change the configuration file and restart the server",
-        ),
         "appendonly" if new.appendonly => Some("this version of Braid keeps no append only file"),
         _ => None,
     }
@@ -221,13 +238,14 @@ const HELP_TEXT: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Addresses;
 
     #[test]
-    fn what_is_fixed_at_the_start_is_refused_with_a_reason() {
+    fn what_cannot_be_is_refused_with_a_reason() {
         let shared = Shared::new(Config::default(), 1, 0, String::new()).unwrap();
         let old = Config::default();
         for change in [
-            Config { port: 1, ..Config::default() },
+            Config { bind: Addresses(vec!["192.0.2.7".to_owned()]), ..Config::default() },
             Config { appendonly: true, ..Config::default() },
             Config { dir: "/nonexistent".to_owned(), ..Config::default() },
             Config { maxclients: u32::MAX, ..Config::default() },

@@ -53,8 +53,7 @@ fn exec(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
         cx.core.unwatch(cx.conn);
         return Err(Fault::new("EXECABORT Transaction discarded because of previous errors."));
     }
-    // Commands of the server run while the transaction is planned: not if it is known already that it will be given up.
-    // (Whether it is, only the shards can tell for sure, once they are in hand.)
+    // Known already, it need not be planned. (Where it is not, only the shards can tell for sure, once they are in hand.)
     if cx.conn.session.watching.as_ref().is_some_and(|watching| watching.watch.is_dirty()) {
         cx.core.unwatch(cx.conn);
         cx.reply.null_array();

@@ -7,7 +7,6 @@ use super::table::{Config, TABLE};
 const PENDING: &[&str] = &[
     "bind-source-addr",
     "max-new-connections-per-cycle",
-    "client-output-buffer-limit",
     "maxmemory-clients",
     "tracking-table-max-keys",
     "aclfile",

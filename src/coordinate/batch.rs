@@ -5,7 +5,9 @@ use crate::table::CommandId;
 use shards::keyspace::Hashed;
 use shards::memory::prefetch;
 use shards::reply::{Reply, Resp};
+use shards::waiting::Waiter;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// The arguments of a command, as commands take them.
 pub type ArgVec<'a> = SmallVec<[&'a [u8]; 12]>;
@@ -147,6 +149,12 @@ pub enum Act {
     Watch(Watching),
     /// It ceases to. Nobody waits for the reply.
     Unwatch(Watching),
+    /// Its one command may wait for keys, under this ticket.
+    Wait(u64),
+    /// The command of one that waits is tried again, all its shards being in hand. Who waits is told how that ended, by mail.
+    Retry(Arc<Waiter>),
+    /// One that waits no longer leaves the queues of its keys. Nobody waits for the reply.
+    Leave(Arc<Waiter>),
 }
 
 /// Commands of one connection for one shard, with room for their replies.
@@ -164,6 +172,8 @@ pub struct Run {
     pub reply: Reply,
     /// It was a transaction, and a watched key had changed: nothing was done.
     pub aborted: bool,
+    /// Its command waits, and has no reply yet.
+    pub waits: Option<Arc<Waiter>>,
 }
 
 impl Run {
@@ -188,6 +198,7 @@ impl Run {
             entered_ms: 0,
             reply: Reply::default(),
             aborted: false,
+            waits: None,
         }
     }
 }

@@ -8,12 +8,12 @@ use super::unit::{Kind, Part, Unit, Watching};
 use crate::queues::Request;
 use crate::route;
 use crate::table::{CommandId, Entry};
-use crate::thread::conn::{Assembly, Conn};
+use crate::thread::conn::{Assembly, Conn, Hold};
 use crate::thread::core::Core;
 use shards::commands::Args;
 use shards::commands::scan::parse_cursor;
 use shards::keyspace::Hashed;
-use shards::keyspace::table::slot_of_cursor;
+use shards::keyspace::walk::slot_of_cursor;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::{Flags, Merge, Span};
 use smallvec::SmallVec;
@@ -131,7 +131,7 @@ impl Core {
         }
     }
 
-    fn new_run(&mut self, origin: super::batch::Origin) -> Box<Run> {
+    pub(crate) fn new_run(&mut self, origin: super::batch::Origin) -> Box<Run> {
         match self.pool.pop() {
             Some(mut run) => {
                 run.origin = origin;
@@ -166,8 +166,14 @@ impl Core {
     pub(crate) fn enter_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
         if self.may_run_here(conn, shard) {
             self.catch_up(conn);
-            return self.run_act_here(conn, shard, &assembly, part);
+            let _no_wait = self.run_act_here(conn, shard, &assembly, part);
+            return;
         }
+        self.send_act(conn, shard, assembly, part);
+    }
+
+    /// Enters such a run through the queue, wherever the shard is.
+    pub(crate) fn send_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
         self.close_run(conn);
         let sequence = conn.expect(assembly, part.batch.commands.len().max(1), part.batch.bytes_len());
         let mut run = self.new_run(conn.origin(self.id, sequence));
@@ -284,7 +290,41 @@ impl Core {
             (commands + part.batch.commands.len(), bytes + part.batch.bytes_len())
         });
         let sequence = conn.expect(assembly, commands.max(1), bytes);
-        let unit = Arc::new(Unit::new(conn.origin(self.id, sequence), kind, shards.into(), parts));
+        self.push_unit(conn.origin(self.id, sequence), kind, shards, parts);
+    }
+
+    /// Enters a command that may wait for keys. Nothing of the connection is entered behind it before it is answered.
+    pub(crate) fn enter_waiting(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
+        let shards = self.shards_of(entry, conn.session.db, args);
+        let ticket = self.new_ticket();
+        let mut part = self.part_with(conn, entry.id, args);
+        part.act = Act::Wait(ticket);
+        let [only] = shards[..] else {
+            conn.hold = Some(Hold::MayWait);
+            self.shared.spanning_waits.fetch_add(1, Ordering::SeqCst);
+            return self.enter_unit(conn, Kind::Gathered, &shards, vec![part], Assembly::Plain);
+        };
+        if !self.may_run_here(conn, only) {
+            self.send_act(conn, only, Assembly::Plain, part);
+            conn.hold = Some(Hold::MayWait);
+            return;
+        }
+        self.catch_up(conn);
+        if let Some(waiter) = self.run_act_here(conn, only, &Assembly::Plain, part) {
+            let sequence = conn.expect(Assembly::Plain, 1, 0);
+            self.wait_for_keys(conn, sequence, entry.id, waiter);
+        }
+    }
+
+    /// Pushes a unit into the queues of all its shards, as one.
+    pub(crate) fn push_unit(
+        &mut self,
+        origin: super::batch::Origin,
+        kind: Kind,
+        shards: &[usize],
+        parts: Vec<Part>,
+    ) {
+        let unit = Arc::new(Unit::new(origin, kind, shards.into(), parts));
         let requests: SmallVec<[(usize, Request); 8]> = shards
             .iter()
             .enumerate()

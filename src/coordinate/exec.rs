@@ -3,17 +3,24 @@
 //! Commands of the server (SELECT, PING, CONFIG …) run on the connection's thread while the plan is made; commands of the engine
 //! go to their shards, all at one instant. Where one shard has it all, it is a run; where each command has one shard
 //! and nothing is watched, a fan-out: every part at its turn, no waiting; else the shards are gathered.
-use super::batch::{Act, Batch};
+//!
+//! Under WATCH only the shards can tell whether the transaction will be given up, and then it must have done nothing at all. So what
+//! the server does of it is *deferred*: the plan is made in a rehearsal, which carries out only what the commands after it depend on
+//! (SELECT, HELLO, CLIENT NO-TOUCH: all of it in the session, which is put back), the shards do their part, or not, and then the
+//! commands of the server are carried out in their order. The connection waits for it.
+use super::batch::{Act, Batch, Queued};
 use super::enter::{ShardSet, add_shard};
-use super::survey::Survey;
+use super::survey::{Ask, Finish, Survey};
 use super::unit::{Kind, Part};
 use crate::commands::{Server, Verdict};
-use crate::table::{CommandId, Handler, table};
-use crate::thread::conn::{Assembly, Conn, Hold, Piece};
+use crate::table::{CommandId, Entry, Handler, table};
+use crate::thread::conn::{Assembly, Conn, Hold, Piece, Session};
 use crate::thread::core::Core;
 use shards::reply::Reply;
 use shards::slot::{shard_of_slot, slot_of};
+use shards::spec::Flags;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A transaction on its way to the shards.
 #[derive(Debug)]
@@ -26,57 +33,160 @@ pub struct Plan {
     pieces: Vec<Piece>,
     /// The commands of the engine: which of the queued, in which database, on which shards.
     steps: Vec<(usize, u16, ShardSet)>,
+    /// Commands of the server are left for later.
+    is_rehearsed: bool,
 }
 
 impl Plan {
     /// A plan for these commands.
     #[must_use]
     pub fn new(queued: Batch) -> Plan {
-        Plan { queued, next: 0, pieces: Vec::new(), steps: Vec::new() }
+        Plan { queued, next: 0, pieces: Vec::new(), steps: Vec::new(), is_rehearsed: false }
     }
+}
+
+/// The commands of the server in a transaction under WATCH, once it is on its way to the shards.
+#[derive(Debug)]
+pub struct Deferred {
+    /// The commands as they were queued, the engine's among them.
+    queued: Batch,
+    /// How many of them are done.
+    next: usize,
+    /// The replies of the server's so far.
+    replies: Vec<Vec<u8>>,
+}
+
+/// Commands of the server that change how those of the engine behind them are carried out. They change the session only.
+const REHEARSED: &[&str] = &["select", "hello", "client|no-touch"];
+
+/// What came of a command of the server in a transaction.
+enum Came {
+    /// This reply.
+    Reply(Vec<u8>),
+    /// A question to every thread.
+    Question(Ask, Finish),
 }
 
 impl Core {
     /// Plans on, and enters the transaction when all is planned.
     pub(crate) fn plan_exec(&mut self, conn: &mut Conn, mut plan: Plan) {
+        if conn.session.watching.is_some() && plan.queued.commands.iter().any(|command| !is_engines(*command))
+        {
+            return self.rehearse_exec(conn, plan);
+        }
         conn.session.executing = Some(plan.queued.commands.len());
         while let Some(&command) = plan.queued.commands.get(plan.next) {
             plan.next += 1;
-            let entry = table().entry(command.id);
-            let args = plan.queued.args(command);
-            if let Handler::Engine(_) = entry.handler {
-                let shards = self.shards_of(entry, conn.session.db, &args);
-                plan.steps.push((plan.next - 1, conn.session.db, shards));
-                plan.pieces.push(Piece::Part(0));
+            if is_engines(command) {
+                self.plan_step(conn, &mut plan, command);
                 continue;
             }
-            let mut reply = Reply::new(conn.session.resp);
-            self.stats.begin();
-            let verdict = self.run_server(conn, entry, &args, &mut reply);
-            if !matches!(verdict, Verdict::Ask(..)) {
-                self.count_own(conn, command.id, &args, &reply.bytes);
+            match self.run_in_exec(conn, &plan.queued, command) {
+                Came::Reply(reply) => plan.pieces.push(Piece::Known(reply)),
+                Came::Question(ask, finish) => {
+                    return self.ask_in_exec(conn, command.id, ask, finish, move |core, conn, reply| {
+                        plan.pieces.push(Piece::Known(reply));
+                        core.plan_exec(conn, plan);
+                    });
+                }
             }
-            drop(args);
-            match verdict {
-                Verdict::Ask(ask, finish) => return self.ask_for_plan(conn, plan, command.id, ask, finish),
-                Verdict::Close => conn.closing = true,
-                Verdict::Wait { reply: known, .. } => reply.bytes.extend_from_slice(&known),
-                Verdict::Done | Verdict::Enter(_) => {}
-            }
-            plan.pieces.push(Piece::Known(reply.bytes));
         }
         conn.session.executing = None;
         self.enter_exec(conn, plan);
     }
 
-    /// A command in the transaction asks every thread: planning goes on when all have answered.
-    fn ask_for_plan(
+    /// Plans a command of the engine.
+    fn plan_step(&self, conn: &Conn, plan: &mut Plan, command: Queued) {
+        let db = conn.session.db;
+        let entry = table().entry(command.id);
+        // A message needs no shard, but those of the other commands are to be in hand.
+        let shards = if is_publish(entry) {
+            ShardSet::new()
+        } else {
+            self.shards_of(entry, db, &plan.queued.args(command))
+        };
+        plan.steps.push((plan.next - 1, db, shards));
+        plan.pieces.push(Piece::Part(0));
+    }
+
+    /// Makes the plan without doing anything, and enters it.
+    fn rehearse_exec(&mut self, conn: &mut Conn, mut plan: Plan) {
+        let Session { db, resp, authenticated, no_touch, .. } = conn.session;
+        let name = conn.session.name.clone();
+        plan.is_rehearsed = true;
+        while let Some(&command) = plan.queued.commands.get(plan.next) {
+            plan.next += 1;
+            if is_engines(command) {
+                self.plan_step(conn, &mut plan, command);
+                continue;
+            }
+            let entry = table().entry(command.id);
+            if REHEARSED.contains(&entry.spec.name) {
+                let mut unheard = Reply::new(conn.session.resp);
+                self.run_server(conn, entry, &plan.queued.args(command), &mut unheard);
+            }
+            plan.pieces.push(Piece::Known(Vec::new()));
+        }
+        let deferred = Deferred { queued: plan.queued.clone(), next: 0, replies: Vec::new() };
+        self.enter_exec(conn, plan);
+        let session = &mut conn.session;
+        (session.db, session.resp, session.authenticated) = (db, resp, authenticated);
+        (session.no_touch, session.name) = (no_touch, name);
+        conn.defer(deferred);
+    }
+
+    /// Carries out what was deferred of a transaction, if the shards have done theirs; forgets it if they have not.
+    pub(crate) fn go_on_with_exec(&mut self, conn: &mut Conn) {
+        let Some(is_aborted) = conn.was_aborted() else { return };
+        let Some(mut deferred) = conn.deferred.take() else { return };
+        conn.session.executing = Some(deferred.queued.commands.len());
+        while !is_aborted && let Some(&command) = deferred.queued.commands.get(deferred.next) {
+            deferred.next += 1;
+            if is_engines(command) {
+                continue;
+            }
+            match self.run_in_exec(conn, &deferred.queued, command) {
+                Came::Reply(reply) => deferred.replies.push(reply),
+                Came::Question(ask, finish) => {
+                    // It stays with the connection, so that that does not go before all is done.
+                    conn.deferred = Some(deferred);
+                    return self.ask_in_exec(conn, command.id, ask, finish, |core, conn, reply| {
+                        conn.deferred.iter_mut().for_each(|deferred| deferred.replies.push(reply.clone()));
+                        core.go_on_with_exec(conn);
+                    });
+                }
+            }
+        }
+        conn.session.executing = None;
+        conn.complete(deferred.replies, &mut self.pool);
+    }
+
+    /// Runs a command of the server that is part of a transaction.
+    fn run_in_exec(&mut self, conn: &mut Conn, queued: &Batch, command: Queued) -> Came {
+        let args = queued.args(command);
+        let mut reply = Reply::new(conn.session.resp);
+        self.stats.begin();
+        let verdict = self.run_server(conn, table().entry(command.id), &args, &mut reply);
+        if !matches!(verdict, Verdict::Ask(..)) {
+            self.count_own(conn, command.id, &args, &reply.bytes);
+        }
+        match verdict {
+            Verdict::Ask(ask, finish) => return Came::Question(ask, finish),
+            Verdict::Close => conn.closing = true,
+            Verdict::Wait { reply: known, .. } => reply.bytes.extend_from_slice(&known),
+            Verdict::Done | Verdict::Enter(_) => {}
+        }
+        Came::Reply(reply.bytes)
+    }
+
+    /// A command in the transaction asks every thread: it goes on when all have answered.
+    fn ask_in_exec(
         &mut self,
         conn: &mut Conn,
-        mut plan: Plan,
         id: CommandId,
-        ask: super::survey::Ask,
-        finish: super::survey::Finish,
+        ask: Ask,
+        finish: Finish,
+        go_on: impl FnOnce(&mut Core, &mut Conn, Vec<u8>) + Send + 'static,
     ) {
         let origin = conn.origin(self.id, u64::MAX);
         conn.hold = Some(Hold::Survey);
@@ -86,8 +196,7 @@ impl Core {
             let verdict = finish(&mut Server { core: server.core, conn: server.conn, reply: &mut reply });
             server.conn.closing |= matches!(verdict, Verdict::Close);
             server.core.count_own(server.conn, id, &[], &reply.bytes);
-            plan.pieces.push(Piece::Known(reply.bytes));
-            Verdict::enter(move |core, conn| core.plan_exec(conn, plan))
+            Verdict::enter(move |core, conn| go_on(core, conn, reply.bytes))
         };
         let survey = Arc::new(Survey::new(origin, None, self.shared.shard_count(), ask, Box::new(goes_on)));
         self.survey(&survey);
@@ -101,12 +210,17 @@ impl Core {
         for (_, key) in watching.iter().flat_map(|watching| &watching.keys) {
             add_shard(&mut all, shard_of_slot(slot_of(key), count));
         }
+        if all.is_empty() && !plan.steps.is_empty() {
+            all.push(self.id);
+        }
         if all.is_empty() {
             return self.exec_without_shards(conn, plan.pieces);
         }
+        let is_awaited = self.shared.spanning_waits.load(Ordering::SeqCst) > 0;
         let fans_out = all.len() > 1
             && watching.is_none()
             && !self.is_listened_to()
+            && !is_awaited
             && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
         let part_count = if fans_out { all.len() } else { 1 };
         let mut parts: Vec<Part> = (0..part_count).map(|_| Part::default()).collect();
@@ -114,7 +228,7 @@ impl Core {
             part.batch.resp = conn.session.resp;
             part.batch.no_touch = conn.session.no_touch;
         }
-        let Plan { queued, mut pieces, steps, .. } = plan;
+        let Plan { queued, mut pieces, steps, is_rehearsed, .. } = plan;
         let mut places = pieces.iter_mut().filter(|piece| matches!(piece, Piece::Part(_)));
         for (index, db, shards) in steps {
             let part =
@@ -129,6 +243,10 @@ impl Core {
         if let [only] = all[..] {
             let batch = std::mem::take(&mut parts[0].batch);
             let part = Part { batch, act: Act::Exec(watching), ..Part::default() };
+            if is_rehearsed {
+                // It is answered by mail, whose turn comes when the rehearsal is over.
+                return self.send_act(conn, only, assembly, part);
+            }
             return self.enter_act(conn, only, assembly, part);
         }
         if fans_out {
@@ -149,4 +267,15 @@ impl Core {
         }
         conn.end_reply(reply);
     }
+}
+
+/// Whether it is carried out with the shards in hand: the engine's commands are, and what is published between them.
+fn is_engines(command: Queued) -> bool {
+    let entry = table().entry(command.id);
+    matches!(entry.handler, Handler::Engine(_)) || is_publish(entry)
+}
+
+/// PUBLISH or SPUBLISH.
+pub(crate) fn is_publish(entry: &Entry) -> bool {
+    entry.spec.flags.has(Flags::PUBSUB.and(Flags::MAY_REPLICATE))
 }

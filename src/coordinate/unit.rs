@@ -11,6 +11,7 @@
 use super::batch::{Batch, Origin};
 use shards::reply::Reply;
 use shards::shard::Shard;
+use shards::waiting::Waiter;
 use shards::watch::Watch;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +45,8 @@ pub struct Part {
     pub reply: Reply,
     /// It was a transaction, and a watched key had changed: nothing was done.
     pub aborted: bool,
+    /// Its command waits, and has no reply yet.
+    pub waits: Option<Arc<Waiter>>,
     /// Its command is the same as the first part's, which counts it.
     pub is_share: bool,
 }

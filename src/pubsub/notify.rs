@@ -1,14 +1,20 @@
 //! Keyspace notifications: what commands did to keys, as messages.
-use super::exchange::{Exchange, Kind};
+use super::exchange::Kind;
 use crate::config::NotifyEvents;
+use crate::queues::Mail;
+use crate::shared::Shared;
+use crate::thread::wait::thread_of;
+use shards::commands::Args;
 use shards::effects::{Class, Effects, Event};
+use shards::reply::Reply;
+use shards::waiting::Served;
 use std::io::Write;
 
 /// Where effects go that leave the shards.
 #[derive(Debug)]
 pub(crate) struct Outside<'a> {
-    /// Messages.
-    pub(crate) exchange: &'a Exchange,
+    /// Messages and mail.
+    pub(crate) shared: &'a Shared,
     /// Threads that get something by that: they are woken at the end of the turn.
     pub(crate) mailed: &'a mut [bool],
     /// On which channels events are told.
@@ -41,15 +47,31 @@ impl Outside<'_> {
     /// Publishes the events of a command, in order.
     #[cold]
     pub(crate) fn tell(&mut self, effects: &Effects) {
-        if !self.exchange.is_silent() {
+        if !self.shared.exchange.is_silent() {
             effects.events().iter().for_each(|event| self.tell_one(event));
         }
+    }
+
+    /// Carries out a PUBLISH of a transaction or a script.
+    pub(crate) fn publish(&mut self, sharded: bool, args: Args<'_>, reply: &mut Reply) {
+        let kind = if sharded { Kind::Shard } else { Kind::Channel };
+        let count = self.shared.exchange.publish(kind, args[1], args[2], |thread| self.mailed[thread] = true);
+        reply.integer(count as i64);
+    }
+
+    /// Tells one who waited for keys how it ended.
+    pub(crate) fn tell_served(&mut self, ticket: u64, served: Served) {
+        let thread = thread_of(ticket);
+        self.shared.mailboxes[thread].send(Mail::Served(ticket, served));
+        self.mailed[thread] = true;
     }
 
     fn tell_one(&mut self, event: &Event) {
         let Event { name, db, key, .. } = event;
         let mut publish = |channel: &[u8], payload: &[u8]| {
-            self.exchange.publish(Kind::Channel, channel, payload, |thread| self.mailed[thread] = true);
+            self.shared
+                .exchange
+                .publish(Kind::Channel, channel, payload, |thread| self.mailed[thread] = true);
         };
         if self.events.any(NotifyEvents::KEYSPACE) {
             publish(&channel_of("keyspace", *db, key), name.as_bytes());

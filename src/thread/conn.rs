@@ -1,5 +1,10 @@
 //! A connection: what it has sent and not yet got answered, its replies in order, its session.
+mod defer;
+mod input;
+
+pub use self::input::Input;
 use crate::coordinate::batch::{Batch, Origin, Run};
+use crate::coordinate::exec::Deferred;
 use crate::coordinate::merge;
 use crate::coordinate::unit::{Unit, Watching};
 use crate::net::Token;
@@ -118,6 +123,14 @@ impl Returned {
             Returned::Bytes(bytes) => bytes.len(),
         }
     }
+    /// Whether it is a transaction that was given up.
+    fn is_aborted(&self) -> bool {
+        match self {
+            Returned::Run(run) => run.aborted,
+            Returned::Unit(unit) => unit.part(0).aborted,
+            Returned::Bytes(_) => false,
+        }
+    }
 }
 
 /// Commands that a connection may have under way on other threads: at first, and at most.
@@ -137,6 +150,8 @@ fn credit_after(credit: usize, reply_bytes: usize) -> usize {
 struct Pending {
     assembly: Assembly,
     returned: Option<Returned>,
+    /// What comes back is not all of the reply: see [`Conn::defer`].
+    deferred: bool,
     muted: bool,
     /// Bytes of [`Conn::held`] that come right behind it.
     tail_len: usize,
@@ -151,19 +166,14 @@ pub enum Hold {
     Survey,
     /// CLIENT PAUSE, until this time (ms since 1970).
     Pause,
-    /// It lets a time pass before it is answered.
+    /// It lets a time pass before it is answered, or waits for keys.
     Wait,
+    /// Its command may wait for keys, and is under way.
+    MayWait,
+    /// A transaction whose commands of the server are deferred ([`Conn::defer`]) is under way.
+    Exec,
     /// Its next command comes when those before it are answered: listeners are to hear of them in order.
     Order,
-}
-
-/// Input that is not consumed yet.
-#[derive(Debug, Default)]
-pub struct Input {
-    /// The bytes, with some at the beginning that are done with.
-    pub bytes: Vec<u8>,
-    /// How many of them are.
-    pub start: usize,
 }
 
 impl Peer {
@@ -177,31 +187,6 @@ impl Peer {
     }
 }
 
-impl Input {
-    /// What is there.
-    #[must_use]
-    pub fn rest(&self) -> &[u8] {
-        &self.bytes[self.start..]
-    }
-    /// Whether nothing is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.start == self.bytes.len()
-    }
-    /// So many bytes more are done with.
-    pub fn consume(&mut self, count: usize) {
-        self.start += count;
-        if self.is_empty() {
-            self.bytes.clear();
-            self.start = 0;
-            self.bytes.shrink_to(64 * 1024);
-        } else if self.start > 64 * 1024 && self.start * 2 > self.bytes.len() {
-            self.bytes.drain(..self.start);
-            self.start = 0;
-        }
-    }
-}
-
 /// Runs that came back are used again.
 pub type Pool = Vec<Box<Run>>;
 const POOL_MAX: usize = 4096;
@@ -211,6 +196,7 @@ pub fn give_back(pool: &mut Pool, mut run: Box<Run>) {
     if pool.len() < POOL_MAX {
         run.batch.clear();
         run.act = crate::coordinate::batch::Act::Commands;
+        run.waits = None;
         run.reply.bytes.clear();
         run.reply.bytes.shrink_to(64 * 1024);
         pool.push(run);
@@ -245,6 +231,14 @@ pub struct Conn {
     first_sequence: u64,
     /// Why it reads no further.
     pub hold: Option<Hold>,
+    /// Its ticket, while it waits.
+    pub ticket: Option<u64>,
+    /// Commands of the server that wait for the shards' verdict on their transaction.
+    pub deferred: Option<Box<Deferred>>,
+    /// It left too much unread: it is closed with the next flush, whatever waits for it.
+    pub given_up: bool,
+    /// Since when more of its output waits than the soft limit allows, ms since 1970.
+    pub over_soft_since_ms: Option<i64>,
     /// Its input is not read from the socket at the moment.
     pub reading_paused: bool,
     /// It is in the list of connections with something to flush.
@@ -301,6 +295,10 @@ impl Conn {
             pending: VecDeque::new(),
             first_sequence: 0,
             hold: None,
+            ticket: None,
+            deferred: None,
+            given_up: false,
+            over_soft_since_ms: None,
             reading_paused: false,
             listed: false,
             ended: false,
@@ -385,7 +383,15 @@ impl Conn {
     /// Keeps a place in the order of replies for something that leaves the thread. Gives back its sequence number.
     pub fn expect(&mut self, assembly: Assembly, commands: usize, bytes: usize) -> u64 {
         let muted = self.is_muted();
-        self.pending.push_back(Pending { assembly, returned: None, muted, tail_len: 0, commands, bytes });
+        self.pending.push_back(Pending {
+            assembly,
+            returned: None,
+            deferred: false,
+            muted,
+            tail_len: 0,
+            commands,
+            bytes,
+        });
         self.in_flight.0 += commands;
         self.in_flight.1 += bytes;
         self.first_sequence + self.pending.len() as u64 - 1
@@ -428,14 +434,19 @@ impl Conn {
         pending.returned = Some(returned);
         self.in_flight.0 -= pending.commands;
         self.in_flight.1 -= pending.bytes;
-        while self.pending.front().is_some_and(|first| first.returned.is_some()) {
+        self.release(pool);
+    }
+
+    /// Moves the replies that are there, up to the first that is not, to the output.
+    fn release(&mut self, pool: &mut Pool) {
+        while self.pending.front().is_some_and(|first| first.returned.is_some() && !first.deferred) {
             self.release_first(pool);
         }
     }
 
     /// What it waited for to keep its order is answered, if all is.
     pub fn end_order(&mut self) {
-        if self.hold == Some(Hold::Order) && !self.has_pending() {
+        if matches!(self.hold, Some(Hold::Order | Hold::MayWait)) && !self.has_pending() {
             self.hold = None;
         }
     }

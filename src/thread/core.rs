@@ -4,7 +4,7 @@
 //! works off once a turn; so a simulation can drive it with bytes and look at bytes.
 use super::conn::{Conn, Peer, Pool};
 use super::expire::Sweeper;
-use super::wait::Waiter;
+use super::wait::Waits;
 use crate::admit::Alerts;
 use crate::config::Config;
 use crate::coordinate::batch::Run;
@@ -107,6 +107,10 @@ pub struct Core {
     pub buffers: Vec<Vec<u8>>,
     /// Bytes of replies that wait for their clients, over all connections.
     pub output_bytes: usize,
+    /// Whoever leaves fewer bytes unread meets no limit.
+    pub(crate) suspect_bytes: usize,
+    /// Some client may be above its soft limit.
+    pub(crate) watches_unread: bool,
     /// Effects of the command at hand.
     pub effects: Effects,
     /// What it counts.
@@ -120,7 +124,7 @@ pub struct Core {
     /// Its figures of late.
     pub rates: Rates,
     /// Connections that let a time pass.
-    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) waits: Waits,
     /// When it looks for keys whose time has come.
     pub(crate) sweeper: Sweeper,
     /// DEBUG SET-ACTIVE-EXPIRE.
@@ -149,7 +153,7 @@ impl Core {
         stats.follow(&config);
         let mut effects = Effects::default();
         effects.listen.events = classes_of(config.notify_keyspace_events);
-        Core {
+        let mut core = Core {
             id,
             settings: Arc::new(settings_of(&config)),
             config,
@@ -170,13 +174,15 @@ impl Core {
             intents: Vec::new(),
             buffers: Vec::new(),
             output_bytes: 0,
+            suspect_bytes: 0,
+            watches_unread: false,
             effects,
             stats,
             scratch: Scratch::default(),
             slowlog: Slowlog::default(),
             monitor: Monitor::default(),
             rates: Rates::default(),
-            waiters: Vec::new(),
+            waits: Waits::default(),
             sweeper: Sweeper::default(),
             active_expire: true,
             alerts: Alerts::default(),
@@ -184,7 +190,9 @@ impl Core {
             holds_paused: false,
             hearing: Hearing::default(),
             stop: false,
-        }
+        };
+        core.adopt_output_limits();
+        core
     }
 
     /// A turn begins: the time is this, and the configuration is the newest.
@@ -206,6 +214,7 @@ impl Core {
             self.adopt_alerts();
             self.stats.follow(&self.config);
             self.slowlog.trim(&self.config);
+            self.adopt_output_limits();
         }
     }
 
@@ -304,7 +313,8 @@ impl Core {
     #[inline]
     pub fn check_in(&mut self, mut conn: Box<Conn>) {
         self.catch_up(&mut conn);
-        if conn.dead {
+        self.give_up_unread(&mut conn);
+        if conn.may_go() {
             self.let_go(*conn);
             return;
         }
@@ -322,7 +332,7 @@ impl Core {
 
     /// Puts a connection back that has just been flushed.
     pub fn check_in_flushed(&mut self, conn: Box<Conn>) {
-        if conn.dead {
+        if conn.may_go() {
             return self.let_go(*conn);
         }
         let index = conn.token.index as usize;
@@ -366,6 +376,11 @@ impl Core {
         }
     }
 
+    /// How long until what CLIENT PAUSE held goes on, in ms, if something is held.
+    pub(crate) fn pause_due_in_ms(&self) -> Option<i64> {
+        self.holds_paused.then(|| (self.shared.paused_until_ms() - self.now_ms).max(0))
+    }
+
     /// The socket of a connection is removed: its place is free for another. Not before, since the driver has places too.
     pub fn free_place(&mut self, token: Token) {
         self.free.push(token.index);
@@ -375,8 +390,8 @@ impl Core {
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
         self.unsubscribe_all(&mut conn);
-        if conn.hold == Some(super::conn::Hold::Wait) {
-            self.forget_waiter(conn.token);
+        if let Some(ticket) = conn.ticket {
+            self.forget_wait(ticket);
         }
         let place = &mut self.places[conn.token.index as usize];
         place.generation = (place.generation + 1) & 0x00ff_ffff;
@@ -420,19 +435,7 @@ impl Core {
             self.mail(thread, Mail::Ask(Arc::clone(survey)));
         }
     }
-
-    /// Bytes of replies that one connection may leave unread before its input is no longer read.
-    #[must_use]
-    pub fn output_bytes_max(&self) -> usize {
-        if self.output_bytes > OUTPUT_BYTES_ALL { OUTPUT_BYTES_CROWDED } else { OUTPUT_BYTES_MAX }
-    }
 }
 
 /// A connection with more unconsumed input than this is not read further: bytes.
 pub const INPUT_BYTES_PAUSE: usize = 256 * 1024;
-/// A client that reads no replies is not read either beyond so many bytes of them…
-const OUTPUT_BYTES_MAX: usize = 64 << 20;
-/// … or so many, once all clients of a thread together …
-const OUTPUT_BYTES_CROWDED: usize = 1 << 20;
-/// … have left so many unread.
-const OUTPUT_BYTES_ALL: usize = 512 << 20;

@@ -102,7 +102,7 @@ impl Core {
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let progress = sweep(&mut cx.keys, budget);
         let mut outside = Outside {
-            exchange: &self.shared.exchange,
+            shared: &self.shared,
             mailed: &mut self.mailed,
             events: self.config.notify_keyspace_events,
         };

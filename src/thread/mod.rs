@@ -6,6 +6,7 @@
 pub mod conn;
 pub mod core;
 pub mod expire;
+pub mod overflow;
 mod turn;
 pub mod wait;
 
@@ -29,12 +30,21 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Freed entries a turn: a slice of well under a millisecond.
 const FREED_MAX: usize = 2_000;
 
+/// A socket that a thread accepts from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listener {
+    Tcp,
+    Unix,
+    /// No longer: CONFIG SET port or bind.
+    Closed,
+}
+
 /// A thread with its sockets.
 pub struct Thread {
     core: Core,
     driver: Driver,
-    /// What listens on this thread, in the order of its numbers: whether it is the Unix socket.
-    listeners: Vec<bool>,
+    /// What listens on this thread, in the order of its numbers.
+    listeners: Vec<Listener>,
     next_tick_ms: i64,
     next_thread: usize,
 }
@@ -50,7 +60,18 @@ impl Thread {
     /// Accepts from this socket, on behalf of all threads.
     pub fn listen(&mut self, socket: OwnedFd, is_unix: bool) {
         self.driver.listen(self.listeners.len(), socket);
-        self.listeners.push(is_unix);
+        self.listeners.push(if is_unix { Listener::Unix } else { Listener::Tcp });
+    }
+
+    /// Accepts from these sockets in place of those over TCP.
+    fn listen_instead(&mut self, sockets: Vec<OwnedFd>) {
+        for (number, listener) in self.listeners.iter_mut().enumerate() {
+            if *listener == Listener::Tcp {
+                *listener = Listener::Closed;
+                self.driver.stop_listening(number);
+            }
+        }
+        sockets.into_iter().for_each(|socket| self.listen(socket, false));
     }
 
     /// Turns until it is told to stop.
@@ -107,6 +128,7 @@ impl Thread {
         while let Some(mail) = self.core.read_mail() {
             match mail {
                 Mail::Client(socket, peer) => self.admit(socket, peer),
+                Mail::Listen(sockets) => self.listen_instead(sockets),
                 Mail::Stop => self.core.stop = true,
                 _ => unreachable!("the core reads what is not the loop's"),
             }
@@ -123,12 +145,14 @@ impl Thread {
     fn accepted(&mut self, listener: usize, result: std::io::Result<OwnedFd>) {
         let socket = match result {
             Ok(socket) => socket,
+            // What says so is shut, as its port is being changed.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => return,
             Err(error) => {
                 return crate::log::warning(format_args!("Accepting client connection: {error}"));
             }
         };
         let shared = std::sync::Arc::clone(&self.core.shared);
-        let is_unix = self.listeners[listener];
+        let is_unix = self.listeners[listener] == Listener::Unix;
         let peer = crate::server::peer_of(&socket, is_unix, &self.core.config.unixsocket);
         if let Some(refusal) = crate::server::refusal(&shared, &self.core.config, &peer) {
             return crate::server::refuse(&socket, &refusal);
@@ -172,7 +196,7 @@ impl Thread {
     fn ended(&mut self, token: Token, broken: bool) {
         let Some(mut conn) = self.core.check_out(token) else { return };
         conn.ended = true;
-        if broken || conn.hold == Some(Hold::Wait) {
+        if broken || matches!(conn.hold, Some(Hold::Wait)) {
             conn.dead = true;
         } else {
             // Commands that wait for credit or for the end of a pause are carried out before it goes.
@@ -193,13 +217,14 @@ impl Thread {
         let tick_ms = 1000 / i64::from(self.core.config.hz.clamp(1, 500));
         self.core.sweep_slice(tick_ms);
         self.core.end_waits();
+        self.core.end_pause();
         if now_ms < self.next_tick_ms {
             return;
         }
         self.next_tick_ms = now_ms + tick_ms;
         self.core.take_reading();
         self.core.close_idle();
-        self.core.end_pause();
+        self.core.give_up_slow_readers();
     }
 
     fn publish(&self) {
@@ -214,6 +239,7 @@ impl Thread {
         while let Some(token) = self.core.to_flush.pop() {
             let Some(mut conn) = self.core.check_out(token) else { continue };
             conn.listed = false;
+            conn.dead |= conn.given_up;
             if !conn.out.is_empty() && conn.sending_bytes == 0 {
                 conn.sending_bytes = conn.out.len();
                 self.core.output_bytes += conn.out.len();
@@ -287,7 +313,9 @@ impl Thread {
         let sweep = self.core.sweep_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let times_out = self.core.conn_count > 0 && self.core.config.timeout_seconds > 0;
         let wait = self.core.wait_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
-        (times_out || self.core.holds_paused).then_some(tick).into_iter().chain(sweep).chain(wait).min()
+        let pause = self.core.pause_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
+        let ticks = times_out || self.core.watches_unread;
+        ticks.then_some(tick).into_iter().chain(sweep).chain(wait).chain(pause).min()
     }
 
     /// The last turns: what is in the buffers goes out, for a short while.

@@ -13,7 +13,7 @@ impl Core {
         self.settle();
     }
 
-    /// Reads mail until there is none, or something for the loop: a client, or that it is to stop.
+    /// Reads mail until there is none, or something for the loop: a client, other sockets, or that it is to stop.
     pub fn read_mail(&mut self) -> Option<Mail> {
         let shared = Arc::clone(&self.shared);
         let mailbox = &shared.mailboxes[self.id];
@@ -36,7 +36,7 @@ impl Core {
             }
             for _ in 0..self.own_mail.len() {
                 match self.own_mail.pop_front() {
-                    Some(mail @ (Mail::Client(..) | Mail::Stop)) => return Some(mail),
+                    Some(mail @ (Mail::Client(..) | Mail::Listen(_) | Mail::Stop)) => return Some(mail),
                     Some(mail) => self.mail_came(mail),
                     None => {}
                 }
@@ -84,8 +84,9 @@ impl Core {
             return true;
         }
         // Whoever looked at this thread before it slept relies on this look: at the stalled part at the door as well, which may
-        // have been entered everywhere since it was put there.
-        mailbox.is_empty() && queue.is_empty() && !queue.waits_at_door() && !shared.exchange.has_post(self.id)
+        // have been entered everywhere since it was put there. Where the strand is not at the door, or its turn is a part that
+        // may not run yet, there is nothing to stay awake for ([`crate::queues`]).
+        mailbox.is_empty() && !queue.has_work_at_door() && !shared.exchange.has_post(self.id)
     }
 
     /// Takes the strand back, if nobody uses it at the moment.

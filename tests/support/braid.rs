@@ -118,7 +118,7 @@ pub(crate) fn run_to_end(flags: &[&str]) -> Output {
 }
 
 /// A port that nobody had a moment ago.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("the port just bound")
 }

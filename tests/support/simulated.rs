@@ -257,6 +257,7 @@ fn flush(core: &mut Core, lines: &mut [Line]) {
         let Some(mut conn) = core.check_out(token) else { continue };
         conn.listed = false;
         let bytes = std::mem::take(&mut conn.out);
+        conn.dead |= conn.given_up;
         conn.dead |= conn.closing && !conn.has_pending() && conn.hold.is_none();
         core.check_in_flushed(conn);
         if let Some(line) = line_of(core.id, token, lines) {

@@ -133,6 +133,11 @@ fn swapdb(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
         for shard in cx.shards_mut() {
             swap(shard, one, other);
         }
+        for db in [one, other] {
+            let waiters = cx.shards().iter().flat_map(|shard| shard.dbs[db].waiters.keys());
+            let ready: Vec<_> = waiters.map(|key| (db as u16, Box::from(key))).collect();
+            cx.effects.ready.extend(ready);
+        }
     }
     // One change, on however many shards it is made.
     if cx.shards()[0].index == 0 {

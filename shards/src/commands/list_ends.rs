@@ -390,7 +390,8 @@ pub(crate) fn several<'a, 'b>(args: &'b [&'a [u8]]) -> Result<(&'b [&'a [u8]], S
 pub(crate) fn pop_first(cx: &mut Call<'_>, keys: Args<'_>, side: Side, count: usize) -> Result<bool, Fault> {
     for name in keys {
         let key = cx.key(name);
-        if cx.keys.to_write::<List>(key)?.is_none() {
+        // What waited is run again where it was fed.
+        if !cx.is_in_hand(key.hashed.slot) || cx.keys.to_write::<List>(key)?.is_none() {
             continue;
         }
         cx.reply.array(2);

@@ -7,25 +7,64 @@ pub mod bitfield;
 pub mod bitmap;
 pub mod counter;
 pub mod debug;
+mod deferred;
+mod elements;
 pub mod expire;
 pub mod generic;
+pub mod geo;
+mod geoquery;
+pub mod geosearch;
+pub mod hash;
+pub(crate) mod hash_access;
+pub mod hash_counter;
+pub mod hash_expire;
+pub mod hash_get_set;
+#[cfg(test)]
+mod hash_tests;
+pub mod hash_walk;
+pub mod hyperloglog;
 #[cfg(test)]
 mod keys_tests;
 pub mod keyspace;
 pub mod lcs;
 pub mod list;
 pub mod list_ends;
+pub mod list_waiting;
 pub mod many;
 pub mod memory;
 pub mod object;
 mod options;
 pub mod rename;
 pub mod scan;
+pub mod set;
+#[cfg(test)]
+mod set_tests;
+pub mod setalgebra;
+pub mod setdraw;
+pub mod stream;
+pub mod stream_add;
+pub mod stream_claim;
+pub mod stream_delete;
+pub mod stream_group;
+pub mod stream_info;
+pub mod stream_pending;
+pub mod stream_read;
+#[cfg(test)]
+mod stream_tests;
 pub mod string;
 pub mod substring;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod ttl;
+mod zbounds;
+pub mod zdraw;
+pub mod zpop;
+pub mod zrange;
+pub mod zremrange;
+pub mod zset;
+#[cfg(test)]
+mod zset_tests;
+pub mod zstore;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -50,6 +89,20 @@ pub const FAMILIES: &[&[Command]] = &[
     lcs::COMMANDS,
     bitmap::COMMANDS,
     bitfield::COMMANDS,
+    hyperloglog::COMMANDS,
+    geo::COMMANDS,
+    geosearch::COMMANDS,
+    set::COMMANDS,
+    setdraw::COMMANDS,
+    setalgebra::COMMANDS,
+    stream::COMMANDS,
+    stream_add::COMMANDS,
+    stream_delete::COMMANDS,
+    stream_read::COMMANDS,
+    stream_group::COMMANDS,
+    stream_pending::COMMANDS,
+    stream_claim::COMMANDS,
+    stream_info::COMMANDS,
     generic::COMMANDS,
     rename::COMMANDS,
     expire::COMMANDS,
@@ -61,6 +114,18 @@ pub const FAMILIES: &[&[Command]] = &[
     memory::COMMANDS,
     list::COMMANDS,
     list_ends::COMMANDS,
+    list_waiting::COMMANDS,
+    hash::COMMANDS,
+    hash_counter::COMMANDS,
+    hash_walk::COMMANDS,
+    hash_expire::COMMANDS,
+    hash_get_set::COMMANDS,
+    zset::COMMANDS,
+    zrange::COMMANDS,
+    zremrange::COMMANDS,
+    zpop::COMMANDS,
+    zdraw::COMMANDS,
+    zstore::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

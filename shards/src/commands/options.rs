@@ -1,13 +1,32 @@
 //! What the arguments of several families mean: integers, and the words about expiry (EX, PX, EXAT, PXAT, KEEPTTL, PERSIST).
 use crate::call::Expiry;
 use crate::fault::{Fault, NOT_INTEGER, SYNTAX};
-use crate::number::parse_i64;
+use crate::number::{parse_f64, parse_i64};
 use crate::spec::{Arg, ArgKind};
 
 /// An argument that has to be an integer.
 #[inline]
 pub(super) fn integer(text: &[u8]) -> Result<i64, Fault> {
     parse_i64(text).ok_or(NOT_INTEGER)
+}
+
+/// Until when a command may wait for its keys, ms since 1970, if not for ever: from the seconds in its last or first argument.
+pub(super) fn waits_until(text: &[u8], now_ms: i64) -> Result<Option<i64>, Fault> {
+    const NO_FLOAT: Fault = Fault::new("ERR timeout is not a float or out of range");
+    const NEGATIVE: Fault = Fault::new("ERR timeout is negative");
+    const OUT_OF_RANGE: Fault = Fault::new("ERR timeout is out of range");
+    let seconds = parse_f64(text).ok_or(NO_FLOAT)?;
+    let ms = (seconds * 1000.0).ceil();
+    if ms > i64::MAX as f64 {
+        return Err(OUT_OF_RANGE);
+    }
+    if seconds < 0.0 {
+        return Err(NEGATIVE);
+    }
+    if ms == 0.0 {
+        return Ok(None);
+    }
+    now_ms.checked_add(ms as i64).map(Some).ok_or(OUT_OF_RANGE)
 }
 
 /// A word about expiry.

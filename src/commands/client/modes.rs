@@ -1,10 +1,13 @@
 //! How a connection wants to be treated: CLIENT REPLY, NO-EVICT, NO-TOUCH, and what belongs to blocking and tracking.
 use crate::commands::{Outcome, Server, ServerCommand, Verdict};
 use crate::thread::conn::ReplyMode;
+use crate::thread::core::Core;
 use shards::commands::Args;
 use shards::fault::{Fault, NOT_INTEGER, SYNTAX};
 use shards::number::parse_i64;
 use shards::spec::{Arg, ArgKind, Flags, Group, Spec};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const REPLY: ServerCommand = ServerCommand {
     spec: Spec {
@@ -115,17 +118,27 @@ pub(super) const UNBLOCK: ServerCommand = ServerCommand {
     run: unblock,
     subcommands: &[],
 };
-fn unblock(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
+fn unblock(_: &mut Server<'_>, args: Args<'_>) -> Outcome {
     if let Some(reason) = args.get(3)
         && !reason.eq_ignore_ascii_case(b"timeout")
         && !reason.eq_ignore_ascii_case(b"error")
     {
         return Err(Fault::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
     }
-    parse_i64(args[2]).ok_or(NOT_INTEGER)?;
-    // No command blocks.
-    cx.reply.integer(0);
-    Ok(Verdict::Done)
+    let id = parse_i64(args[2]).ok_or(NOT_INTEGER)?;
+    let by_error = args.get(3).is_some_and(|reason| reason.eq_ignore_ascii_case(b"error"));
+    let found = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&found);
+    let ask = move |core: &mut Core| {
+        let why: Option<&[u8]> = by_error.then_some(b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+        if u64::try_from(id).is_ok_and(|id| core.unblock(id, why)) {
+            told.store(true, Ordering::Relaxed);
+        }
+    };
+    Ok(Verdict::ask(ask, move |server| {
+        server.reply.integer(i64::from(found.load(Ordering::Relaxed)));
+        Verdict::Done
+    }))
 }
 
 pub(super) const CACHING: ServerCommand = ServerCommand {

@@ -1,0 +1,201 @@
+//! Consumer groups: how far each has read, what was delivered to whom and not acknowledged.
+use super::Id;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::size_of;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// A consumer within its group: holds for as long as the consumer is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerId(u32);
+
+/// A group of consumers.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// The last entry delivered.
+    pub last_id: Id,
+    /// How many entries were read up to there, of all that were ever added; none where that cannot be told.
+    pub entries_read: Option<i64>,
+    pending: BTreeMap<Id, Pending>,
+    consumers: Vec<Option<Consumer>>,
+    by_name: BTreeMap<Arc<[u8]>, ConsumerId>,
+}
+
+/// An entry that was delivered and not acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// When it was delivered last, ms since 1970.
+    pub delivered_at_ms: i64,
+    /// How often.
+    pub deliveries: i64,
+    /// To whom last.
+    pub consumer: ConsumerId,
+}
+
+/// One who reads on behalf of a group.
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    /// Its name.
+    pub name: Arc<[u8]>,
+    /// When it asked for something last, ms since 1970.
+    pub seen_at_ms: i64,
+    /// When it last got something, ms since 1970.
+    pub active_at_ms: Option<i64>,
+    pending: BTreeSet<Id>,
+}
+
+impl Consumer {
+    /// How many entries are pending with it.
+    #[must_use]
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+}
+
+/// What an element of a tree takes, the room between elements counted: its nodes, of eleven, are two thirds full.
+const fn tree_bytes(element_bytes: usize) -> usize {
+    element_bytes * 3 / 2 + 4
+}
+const PENDING_BYTES: usize = tree_bytes(size_of::<(Id, Pending)>()) + tree_bytes(size_of::<Id>());
+const CONSUMER_BYTES: usize = size_of::<Consumer>() + tree_bytes(size_of::<(Arc<[u8]>, ConsumerId)>()) + 32;
+
+impl Group {
+    /// A group that has read up to `last_id`.
+    #[must_use]
+    pub fn new(last_id: Id, entries_read: Option<i64>) -> Group {
+        Group { last_id, entries_read, ..Group::default() }
+    }
+
+    /// The consumer of a name.
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<ConsumerId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// A consumer.
+    #[must_use]
+    pub fn consumer(&self, id: ConsumerId) -> &Consumer {
+        self.consumers[id.0 as usize].as_ref().expect("an id holds for as long as its consumer is there")
+    }
+
+    /// A consumer, to be changed.
+    pub fn consumer_mut(&mut self, id: ConsumerId) -> &mut Consumer {
+        self.consumers[id.0 as usize].as_mut().expect("an id holds for as long as its consumer is there")
+    }
+
+    /// Adds a consumer; nothing if there is one of this name.
+    pub fn add_consumer(&mut self, name: &[u8], now_ms: i64) -> Option<ConsumerId> {
+        if self.by_name.contains_key(name) {
+            return None;
+        }
+        let name: Arc<[u8]> = name.into();
+        let consumer = Consumer {
+            name: Arc::clone(&name),
+            seen_at_ms: now_ms,
+            active_at_ms: None,
+            pending: BTreeSet::new(),
+        };
+        let free = self.consumers.len() > self.by_name.len();
+        let hole = if free { self.consumers.iter().position(Option::is_none) } else { None };
+        let index = hole.unwrap_or_else(|| {
+            self.consumers.push(None);
+            self.consumers.len() - 1
+        });
+        self.consumers[index] = Some(consumer);
+        let id = ConsumerId(index as u32);
+        self.by_name.insert(name, id);
+        Some(id)
+    }
+
+    /// Removes a consumer and what is pending with it; how much that was.
+    pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
+        let id = self.by_name.remove(name)?;
+        let consumer = self.consumers[id.0 as usize].take()?;
+        consumer.pending.iter().for_each(|id| {
+            self.pending.remove(id);
+        });
+        Some(consumer.pending.len())
+    }
+
+    /// The consumers in the order of their names.
+    pub fn consumers(&self) -> impl ExactSizeIterator<Item = &Consumer> {
+        self.by_name.values().map(|id| self.consumer(*id))
+    }
+
+    /// How many entries are pending.
+    #[must_use]
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What is known of a pending entry.
+    #[must_use]
+    pub fn pending(&self, id: Id) -> Option<Pending> {
+        self.pending.get(&id).copied()
+    }
+
+    /// The pending entries from an id on.
+    pub fn pending_from(&self, from: Id) -> impl DoubleEndedIterator<Item = (Id, Pending)> {
+        self.pending.range(from..).map(|(id, pending)| (*id, *pending))
+    }
+
+    /// A consumer's pending entries from an id on.
+    pub fn pending_of(&self, consumer: ConsumerId, from: Id) -> impl Iterator<Item = (Id, Pending)> {
+        let ids = &self.consumer(consumer).pending;
+        ids.range(from..).map(|id| (*id, self.pending[id]))
+    }
+
+    /// The first pending entry behind an id.
+    #[must_use]
+    pub fn pending_after(&self, id: Id) -> Option<Id> {
+        self.pending.range((Bound::Excluded(id), Bound::Unbounded)).next().map(|(id, _)| *id)
+    }
+
+    /// An entry is pending with its consumer from now on, whoever had it before.
+    pub fn deliver(&mut self, id: Id, pending: Pending) {
+        let before = self.pending.insert(id, pending);
+        if let Some(before) = before {
+            if before.consumer == pending.consumer {
+                return;
+            }
+            self.consumer_mut(before.consumer).pending.remove(&id);
+        }
+        self.consumer_mut(pending.consumer).pending.insert(id);
+    }
+
+    /// An entry is pending no more; whether it was.
+    pub fn acknowledge(&mut self, id: Id) -> bool {
+        let Some(pending) = self.pending.remove(&id) else { return false };
+        self.consumer_mut(pending.consumer).pending.remove(&id)
+    }
+
+    /// Bytes that it takes, about.
+    #[must_use]
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Group>() + self.pending.len() * PENDING_BYTES + self.by_name.len() * CONSUMER_BYTES
+    }
+
+    /// Another one with the same contents.
+    #[must_use]
+    pub(super) fn copy(&self) -> Group {
+        Group {
+            last_id: self.last_id,
+            entries_read: self.entries_read,
+            pending: self.pending.clone(),
+            consumers: self.consumers.clone(),
+            by_name: self.by_name.clone(),
+        }
+    }
+
+    /// Gives about `budget` allocations back; whether it is empty then.
+    pub(super) fn free_some(&mut self, budget: &mut usize) -> bool {
+        while let Some((id, pending)) = self.pending.pop_first() {
+            self.consumer_mut(pending.consumer).pending.remove(&id);
+            *budget = budget.saturating_sub(1);
+            if *budget == 0 {
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,300 @@
+//! Streams against a plain model, in nodes so small that every step meets their edges.
+use super::node::Node;
+use super::*;
+use crate::keyspace::StrRef;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A stream as a map, and which of its entries are in the same node.
+#[derive(Debug, Default)]
+struct Model {
+    entries: BTreeMap<Id, Fields>,
+    added: u64,
+    max_deleted_id: Id,
+    last_id: Id,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// So far beyond the last id, with these fields.
+    Append((u64, u64), Fields),
+    /// The entry at an index, and an id that may not be there.
+    Delete(prop::sample::Index, u64),
+    /// To a length or an id at an index; approximately; with a limit.
+    Trim(bool, prop::sample::Index, bool, Option<u64>),
+    /// Nodes are taken out and put into a new stream.
+    Reload,
+    Copy,
+}
+
+fn fields() -> impl Strategy<Value = Fields> {
+    let name =
+        prop_oneof![Just(b"f".to_vec()), Just(b"17".to_vec()), prop::collection::vec(any::<u8>(), 0..3)];
+    let value = prop_oneof![Just(b"-5".to_vec()), prop::collection::vec(any::<u8>(), 0..90)];
+    prop::collection::vec((name, value), 1..4)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let distance = prop_oneof![(Just(0), 1..3u64), (1..5u64, 0..3u64), (Just(1u64 << 40), Just(u64::MAX))];
+    prop_oneof![
+        6 => (distance, fields()).prop_map(|(distance, fields)| Step::Append(distance, fields)),
+        3 => (any::<prop::sample::Index>(), 0..9u64).prop_map(|(index, ms)| Step::Delete(index, ms)),
+        2 => (any::<(bool, prop::sample::Index, bool)>(), prop::option::of(0..9u64))
+            .prop_map(|((by_len, index, approximately), limit)| Step::Trim(by_len, index, approximately, limit)),
+        1 => Just(Step::Reload),
+        1 => Just(Step::Copy),
+    ]
+}
+
+fn settings(entries_max: usize, bytes_max: usize) -> Settings {
+    Settings { stream_node_entries_max: entries_max, stream_node_bytes_max: bytes_max, ..Settings::default() }
+}
+
+fn append(stream: &mut Stream, id: Id, fields: &Fields, settings: &Settings) {
+    let pairs: Vec<[&[u8]; 2]> = fields.iter().map(|(name, value)| [&name[..], &value[..]]).collect();
+    stream.append(id, &pairs, settings);
+}
+
+fn read(mut walk: Walk<'_>) -> Vec<(Id, Fields)> {
+    let bytes = |element: StrRef<'_>| element.bytes(&mut [0; 20]).to_vec();
+    let mut entries = Vec::new();
+    while let Some((id, count)) = walk.advance() {
+        let fields: Fields = std::iter::from_fn(|| walk.field()).map(|(a, b)| (bytes(a), bytes(b))).collect();
+        assert_eq!(fields.len(), count);
+        entries.push((id, fields));
+    }
+    entries
+}
+
+fn all(stream: &Stream) -> Vec<(Id, Fields)> {
+    read(stream.walk(Id::MIN, Id::MAX, false))
+}
+
+impl Model {
+    fn apply(&mut self, stream: &mut Stream, step: &Step, settings: &Settings) {
+        match step {
+            Step::Append((ms, seq), fields) => {
+                let last = self.last_id;
+                let id = match *ms {
+                    0 => last.seq.checked_add(*seq).map(|seq| Id::new(last.ms, seq)),
+                    ms => last.ms.checked_add(ms).map(|ms| Id::new(ms, *seq)),
+                };
+                let Some(id) = id else { return };
+                append(stream, id, fields, settings);
+                self.entries.insert(id, fields.clone());
+                (self.added, self.last_id) = (self.added + 1, id);
+            }
+            Step::Delete(index, ms) => {
+                for id in [self.id_at(index), Id::new(*ms, 0)] {
+                    let is_there = self.entries.remove(&id).is_some();
+                    assert_eq!(stream.delete(id), is_there, "{id:?}");
+                    if is_there {
+                        self.max_deleted_id = self.max_deleted_id.max(id);
+                    }
+                }
+            }
+            Step::Trim(by_len, index, is_approximate, limit) => {
+                let bound = if *by_len {
+                    Bound::Len(index.index(self.entries.len() + 2) as u64)
+                } else {
+                    Bound::Id(self.id_at(index))
+                };
+                self.trim(stream, bound, *is_approximate, *limit);
+            }
+            Step::Reload => {
+                let nodes = stream.nodes().map(|(base, pack)| (base, pack.clone())).collect();
+                *stream = Stream::from_nodes(nodes, stream.facts()).expect("our own nodes are sound");
+            }
+            Step::Copy => *stream = stream.copy(),
+        }
+    }
+
+    fn id_at(&self, index: &prop::sample::Index) -> Id {
+        let ids: Vec<Id> = self.entries.keys().copied().chain([Id::MAX]).collect();
+        *index.get(&ids)
+    }
+
+    fn trim(&mut self, stream: &mut Stream, bound: Bound, is_approximate: bool, limit: Option<u64>) {
+        let limit = limit.filter(|_| is_approximate);
+        let (before, nodes) = (self.entries.len(), stream.node_count());
+        let too_many = match bound {
+            Bound::Len(max) => before.saturating_sub(max as usize),
+            Bound::Id(min) => self.entries.range(..min).count(),
+        };
+        let references = References::Keep;
+        let deleted = stream.trim(Trim { bound, is_approximate, limit, references }) as usize;
+        for _ in 0..deleted {
+            self.entries.pop_first();
+        }
+        assert!(deleted <= too_many);
+        if is_approximate {
+            // Whole nodes go, or nothing.
+            assert!(deleted == 0 || stream.node_count() < nodes);
+            assert!(limit.is_none_or(|limit| deleted as u64 <= limit));
+        } else {
+            assert_eq!(deleted, too_many);
+        }
+    }
+
+    fn check(&self, stream: &Stream, entries_max: usize) {
+        let expected: Vec<_> = self.entries.iter().map(|(id, fields)| (*id, fields.clone())).collect();
+        assert_eq!(all(stream), expected);
+        let mut backwards = read(stream.walk(Id::MIN, Id::MAX, true));
+        backwards.reverse();
+        assert_eq!(backwards, expected);
+        assert_eq!(stream.len(), self.entries.len());
+        assert_eq!(stream.first_id(), self.entries.keys().next().copied().unwrap_or(Id::MIN));
+        assert_eq!(stream.last_entry_id(), self.entries.keys().next_back().copied().unwrap_or(Id::MIN));
+        let facts =
+            Facts { last_id: self.last_id, max_deleted_id: self.max_deleted_id, entries_added: self.added };
+        assert_eq!(stream.facts(), facts);
+        let mut bytes = 0;
+        for (base, pack) in stream.nodes() {
+            bytes += pack.memory_bytes();
+            let node = Node(pack.clone());
+            let head = node.head();
+            assert!((head.live + head.dead) as usize <= entries_max.max(1), "a node has room for so many");
+            assert!(base <= node.last_id(base));
+        }
+        assert_eq!(stream.0.node_bytes, bytes);
+    }
+
+    fn check_range(&self, stream: &Stream, from: Id, to: Id) {
+        let expected: Vec<_> = if from <= to {
+            self.entries.range(from..=to).map(|(id, fields)| (*id, fields.clone())).collect()
+        } else {
+            Vec::new()
+        };
+        assert_eq!(read(stream.walk(from, to, false)), expected);
+        let mut backwards = read(stream.walk(from, to, true));
+        backwards.reverse();
+        assert_eq!(backwards, expected);
+    }
+}
+
+proptest! {
+    #[test]
+    fn streams_do_what_a_map_does(
+        steps in prop::collection::vec(step(), 1..60),
+        entries_max in 1..6usize,
+        bytes_max in prop_oneof![Just(64usize), Just(300), Just(4096)],
+        ends in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+    ) {
+        let settings = settings(entries_max, bytes_max);
+        let (mut stream, mut model) = (Stream::empty(), Model::default());
+        for step in &steps {
+            model.apply(&mut stream, step, &settings);
+            model.check(&stream, entries_max);
+        }
+        model.check_range(&stream, model.id_at(&ends.0), model.id_at(&ends.1));
+        while !stream.free_some(2) {}
+        prop_assert_eq!(stream.node_count(), 0);
+    }
+
+    #[test]
+    fn groups_share_what_is_pending(
+        steps in prop::collection::vec((0..4u8, 0..4u8, 0..12u64), 1..80),
+    ) {
+        let mut group = Group::new(Id::MIN, Some(0));
+        // Who has which entry; who is there.
+        let (mut owners, mut names) = (BTreeMap::<Id, u8>::new(), BTreeSet::<u8>::new());
+        for (act, name, ms) in steps {
+            let id = Id::new(ms, 0);
+            match act {
+                0 | 1 => {
+                    let consumer = group.find(&[name]).or_else(|| group.add_consumer(&[name], 5)).unwrap();
+                    group.deliver(id, Pending { delivered_at_ms: 7, deliveries: 1, consumer });
+                    owners.insert(id, name);
+                    names.insert(name);
+                }
+                2 => prop_assert_eq!(group.acknowledge(id), owners.remove(&id).is_some()),
+                _ => {
+                    let had = owners.values().filter(|owner| **owner == name).count();
+                    prop_assert_eq!(group.remove_consumer(&[name]), names.remove(&name).then_some(had));
+                    owners.retain(|_, owner| *owner != name);
+                }
+            }
+            let pending: Vec<_> = group.pending_from(Id::MIN)
+                .map(|(id, pending)| (id, group.consumer(pending.consumer).name[0])).collect();
+            prop_assert_eq!(pending, owners.iter().map(|(id, name)| (*id, *name)).collect::<Vec<_>>());
+            for (consumer, name) in group.consumers().zip(&names) {
+                prop_assert_eq!(&consumer.name[..], &[*name]);
+                let own: Vec<Id> = group.pending_of(group.find(&[*name]).unwrap(), Id::MIN).map(|(id, _)| id).collect();
+                let expected: Vec<Id> = owners.iter().filter(|(_, owner)| *owner == name).map(|(id, _)| *id).collect();
+                prop_assert_eq!(consumer.pending_len(), expected.len());
+                prop_assert_eq!(own, expected);
+            }
+            prop_assert_eq!(group.consumers().len(), names.len());
+        }
+    }
+
+    #[test]
+    fn what_strangers_call_a_node_does_no_harm(
+        mut elements in prop::collection::vec((0..12i64, prop::option::weighted(0.1, -3..400i64)), 1..40),
+        is_led in any::<bool>(),
+    ) {
+        // Mostly a node's head, then something close to entries.
+        if is_led {
+            elements.splice(0..0, [(2, None), (0, None), (1, None), (3, None), (0, None)]);
+        }
+        let mut pack = Listpack::new();
+        elements.iter().for_each(|(small, other)| pack.push_back_int(other.unwrap_or(*small)));
+        if let Some(stream) = Stream::from_nodes(vec![(Id::new(5, 5), pack)], Facts::default()) {
+            prop_assert_eq!(all(&stream).len(), read(stream.walk(Id::MIN, Id::MAX, true)).len());
+            let mut stream = stream;
+            let trim = Trim { bound: Bound::Len(0), is_approximate: false, limit: None, references: References::Keep };
+            stream.trim(trim);
+            prop_assert_eq!(stream.len(), 0);
+        }
+    }
+}
+
+#[test]
+fn nodes_are_laid_out_as_redis_lays_them_out() {
+    // The bytes of a dump of Redis 7.0.15 after XADD s 1-1 f v, XADD s 1-2 f 2, XADD s 5-0 g w, XDEL s 1-2.
+    let mut stream = Stream::empty();
+    let settings = Settings::default();
+    stream.append(Id::new(1, 1), &[[b"f", b"v"]], &settings);
+    stream.append(Id::new(1, 2), &[[b"f", b"2"]], &settings);
+    stream.append(Id::new(5, 0), &[[b"g", b"w"]], &settings);
+    assert!(stream.delete(Id::new(1, 2)));
+    let (base, pack) = stream.nodes().next().unwrap();
+    assert_eq!(base, Id::new(1, 1));
+    let hex: String = pack.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, NODE_OF_REDIS);
+}
+
+const NODE_OF_REDIS: &str = "380000001600020101010101816602000102010001000181760204010301000101010201040100010401dfff0201018167028177020601ff";
+
+#[test]
+fn large_streams_are_freed_in_slices() {
+    let mut stream = Stream::empty();
+    let settings = settings(10, 4096);
+    for ms in 1..=5000 {
+        stream.append(Id::new(ms, 0), &[[b"f", b"v"]], &settings);
+    }
+    let mut group = Group::new(Id::MIN, None);
+    let consumer = group.add_consumer(b"c", 0).unwrap();
+    for ms in 1..=3000 {
+        group.deliver(Id::new(ms, 0), Pending { delivered_at_ms: 0, deliveries: 1, consumer });
+    }
+    assert!(stream.add_group(b"g", group));
+    let slices = 1 + std::iter::from_fn(|| (!stream.free_some(100)).then_some(())).count();
+    assert!((30..60).contains(&slices), "{slices} slices");
+}
+
+#[test]
+fn an_entry_takes_no_more_than_in_redis() {
+    let mut stream = Stream::empty();
+    let settings = Settings::default();
+    for index in 0..50_000u64 {
+        let (temperature, humidity) = ((index % 40).to_string(), (index % 100).to_string());
+        let pairs: [[&[u8]; 2]; 2] =
+            [[b"temperature", temperature.as_bytes()], [b"humidity", humidity.as_bytes()]];
+        stream.append(Id::new(1_700_000_000_000 + index * 7, 0), &pairs, &settings);
+    }
+    let bytes = stream.memory_bytes() / 50_000;
+    assert!(bytes <= 21, "{bytes} bytes an entry");
+}
