@@ -47,7 +47,7 @@ fn hincrby(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
         };
         let sum = old.checked_add(by).ok_or(OVERFLOW)?;
         hash.set(field, format_i64(sum, &mut [0; 20]), true, hand.settings);
-        Ok(sum)
+        Ok::<_, Fault>(sum)
     })?;
     let sum = sum.value?;
     cx.wrote(key, Class::HASH, "hincrby");
@@ -88,7 +88,7 @@ fn hincrbyfloat(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
         let sum = old.checked_add(by).ok_or(SUM_NOT_FINITE)?.format();
         hash.set(field, sum.as_bytes(), true, hand.settings);
         let expires = hash.find(field).is_some_and(|pair| pair.expires_at_ms.is_some());
-        Ok((sum, expires))
+        Ok::<_, Fault>((sum, expires))
     })?;
     let (sum, expires) = altered.value?;
     cx.wrote(key, Class::HASH, "hincrbyfloat");

@@ -11,6 +11,9 @@ mod deferred;
 mod elements;
 pub mod expire;
 pub mod generic;
+pub mod geo;
+mod geoquery;
+pub mod geosearch;
 pub mod hash;
 pub(crate) mod hash_access;
 pub mod hash_counter;
@@ -19,9 +22,6 @@ pub mod hash_get_set;
 #[cfg(test)]
 mod hash_tests;
 pub mod hash_walk;
-pub mod geo;
-mod geoquery;
-pub mod geosearch;
 pub mod hyperloglog;
 #[cfg(test)]
 mod keys_tests;
