@@ -263,7 +263,7 @@ impl<'a> Reading<'a> {
                     reply_name(reply, key.bytes());
                     delivered = reply_new(reply, stream, last_id, count);
                     let consumer = (!is_noack).then_some(consumer);
-                    deliver(stream, group_name, consumer, &delivered, hand.now_ms);
+                    stream.deliver(group_name, consumer, &delivered, hand.now_ms);
                     true
                 }
                 From::New => false,
@@ -326,17 +326,6 @@ fn reply_new(reply: &mut Reply, stream: &Stream, last_id: Id, count: u64) -> Vec
     }
     reply.array_since(start, delivered.len());
     delivered
-}
-
-/// A group has got entries: it stands behind them, and they are pending, unless nobody is to acknowledge them.
-fn deliver(stream: &mut Stream, group: &[u8], consumer: Option<ConsumerId>, ids: &[Id], now_ms: i64) {
-    for id in ids {
-        stream.move_on(group, *id);
-        if let (Some(consumer), Some(group)) = (consumer, stream.group_mut(group)) {
-            group.deliver(*id, Pending { delivered_at_ms: now_ms, deliveries: 1, consumer });
-            group.consumer_mut(consumer).active_at_ms = Some(now_ms);
-        }
-    }
 }
 
 /// Replies with what is pending with a consumer, which is a delivery once more. Entries that are deleted have no fields.
