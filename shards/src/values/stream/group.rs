@@ -19,6 +19,8 @@ pub struct Group {
     pending: BTreeMap<Id, Pending>,
     consumers: Vec<Option<Consumer>>,
     by_name: BTreeMap<Arc<[u8]>, ConsumerId>,
+    /// When each pending entry was delivered: kept once somebody has asked for those that have waited longest.
+    by_time: Option<BTreeSet<(i64, Id)>>,
 }
 
 /// An entry that was delivered and not acknowledged.
@@ -57,6 +59,7 @@ const fn tree_bytes(element_bytes: usize) -> usize {
     element_bytes * 3 / 2 + 4
 }
 const PENDING_BYTES: usize = tree_bytes(size_of::<(Id, Pending)>()) + tree_bytes(size_of::<Id>());
+const TIME_BYTES: usize = tree_bytes(size_of::<(i64, Id)>());
 const CONSUMER_BYTES: usize = size_of::<Consumer>() + tree_bytes(size_of::<(Arc<[u8]>, ConsumerId)>()) + 32;
 
 impl Group {
@@ -111,9 +114,12 @@ impl Group {
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let id = self.by_name.remove(name)?;
         let consumer = self.consumers[id.0 as usize].take()?;
-        consumer.pending.iter().for_each(|id| {
-            self.pending.remove(id);
-        });
+        for id in &consumer.pending {
+            let pending = self.pending.remove(id);
+            if let (Some(by_time), Some(pending)) = (&mut self.by_time, pending) {
+                by_time.remove(&(pending.delivered_at_ms, *id));
+            }
+        }
         Some(consumer.pending.len())
     }
 
@@ -151,9 +157,28 @@ impl Group {
         self.pending.range((Bound::Excluded(id), Bound::Unbounded)).next().map(|(id, _)| *id)
     }
 
+    /// Remembers from now on in which order entries were delivered.
+    pub fn order_by_time(&mut self) {
+        let pending = &self.pending;
+        self.by_time.get_or_insert_with(|| {
+            pending.iter().map(|(id, pending)| (pending.delivered_at_ms, *id)).collect()
+        });
+    }
+
+    /// The pending entries that were delivered up to a time, those that have waited longest first. None before
+    /// [`Group::order_by_time`].
+    pub fn pending_until(&self, until_ms: i64) -> impl Iterator<Item = (Id, Pending)> {
+        let waiting = self.by_time.iter().flat_map(move |by_time| by_time.range(..=(until_ms, Id::MAX)));
+        waiting.map(|(_, id)| (*id, self.pending[id]))
+    }
+
     /// An entry is pending with its consumer from now on, whoever had it before.
     pub fn deliver(&mut self, id: Id, pending: Pending) {
         let before = self.pending.insert(id, pending);
+        if let Some(by_time) = &mut self.by_time {
+            before.map(|before| by_time.remove(&(before.delivered_at_ms, id)));
+            by_time.insert((pending.delivered_at_ms, id));
+        }
         if let Some(before) = before {
             if before.consumer == pending.consumer {
                 return;
@@ -166,13 +191,20 @@ impl Group {
     /// An entry is pending no more; whether it was.
     pub fn acknowledge(&mut self, id: Id) -> bool {
         let Some(pending) = self.pending.remove(&id) else { return false };
+        if let Some(by_time) = &mut self.by_time {
+            by_time.remove(&(pending.delivered_at_ms, id));
+        }
         self.consumer_mut(pending.consumer).pending.remove(&id)
     }
 
     /// Bytes that it takes, about.
     #[must_use]
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Group>() + self.pending.len() * PENDING_BYTES + self.by_name.len() * CONSUMER_BYTES
+        let by_time = self.by_time.as_ref().map_or(0, BTreeSet::len) * TIME_BYTES;
+        size_of::<Group>()
+            + by_time
+            + self.pending.len() * PENDING_BYTES
+            + self.by_name.len() * CONSUMER_BYTES
     }
 
     /// Another one with the same contents.
@@ -184,12 +216,16 @@ impl Group {
             pending: self.pending.clone(),
             consumers: self.consumers.clone(),
             by_name: self.by_name.clone(),
+            by_time: None,
         }
     }
 
     /// Gives about `budget` allocations back; whether it is empty then.
     pub(super) fn free_some(&mut self, budget: &mut usize) -> bool {
         while let Some((id, pending)) = self.pending.pop_first() {
+            if let Some(by_time) = &mut self.by_time {
+                by_time.remove(&(pending.delivered_at_ms, id));
+            }
             self.consumer_mut(pending.consumer).pending.remove(&id);
             *budget = budget.saturating_sub(1);
             if *budget == 0 {

@@ -195,17 +195,18 @@ proptest! {
 
     #[test]
     fn groups_share_what_is_pending(
-        steps in prop::collection::vec((0..4u8, 0..4u8, 0..12u64), 1..80),
+        steps in prop::collection::vec((0..4u8, 0..4u8, 0..12u64, 0..5i64), 1..80),
     ) {
         let mut group = Group::new(Id::MIN, Some(0));
+        group.order_by_time();
         // Who has which entry; who is there.
         let (mut owners, mut names) = (BTreeMap::<Id, u8>::new(), BTreeSet::<u8>::new());
-        for (act, name, ms) in steps {
+        for (act, name, ms, delivered_at_ms) in steps {
             let id = Id::new(ms, 0);
             match act {
                 0 | 1 => {
                     let consumer = group.find(&[name]).or_else(|| group.add_consumer(&[name], 5)).unwrap();
-                    group.deliver(id, Pending { delivered_at_ms: 7, deliveries: 1, consumer });
+                    group.deliver(id, Pending { delivered_at_ms, deliveries: 1, consumer });
                     owners.insert(id, name);
                     names.insert(name);
                 }
@@ -227,6 +228,11 @@ proptest! {
                 prop_assert_eq!(own, expected);
             }
             prop_assert_eq!(group.consumers().len(), names.len());
+            let mut by_time: Vec<_> = group.pending_from(Id::MIN).map(|(id, p)| (p.delivered_at_ms, id)).collect();
+            by_time.sort_unstable();
+            by_time.retain(|(at, _)| *at <= 3);
+            let waiting: Vec<_> = group.pending_until(3).map(|(id, p)| (p.delivered_at_ms, id)).collect();
+            prop_assert_eq!(waiting, by_time);
         }
     }
 
