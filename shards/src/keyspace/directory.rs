@@ -221,7 +221,8 @@ impl<I: Item> Directory<I> {
         other: &'a Directory<I>,
         visit: &mut impl FnMut(I::Ref<'a>) -> bool,
     ) {
-        let mut join = Join::new();
+        let longest = self.segments.iter().map(Segment::len).max();
+        let mut join = Join::new(longest.unwrap_or(0));
         for (first, segment) in self.in_order(0) {
             let end = segment_end(first, segment);
             join.note(segment);
