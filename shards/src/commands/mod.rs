@@ -65,6 +65,7 @@ pub mod zset;
 #[cfg(test)]
 mod zset_tests;
 pub mod zstore;
+pub mod zwaiting;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -126,6 +127,7 @@ pub const FAMILIES: &[&[Command]] = &[
     zpop::COMMANDS,
     zdraw::COMMANDS,
     zstore::COMMANDS,
+    zwaiting::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

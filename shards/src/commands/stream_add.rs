@@ -122,6 +122,7 @@ fn xadd(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     })?;
     let (id, trimmed, remains) = added.value?;
     cx.wrote(key, Class::STREAM, "xadd");
+    cx.signal(key);
     if trimmed > 0 {
         cx.notify(Class::STREAM, "xtrim", key);
     }

@@ -13,6 +13,7 @@ use crate::reply::Reply;
 use crate::spec::{Arg, ArgKind, Begin, Find, Flags, KeyFlags, KeySpec, Spec};
 use crate::values::stream::{ConsumerId, Group, Id, Pending, Walk};
 use crate::values::{Kind, Stream};
+use crate::waiting::{Awaits, Wait};
 
 pub(super) const COMMANDS: &[Command] = &[XREAD, XREADGROUP];
 
@@ -95,7 +96,7 @@ fn read(cx: &mut Call<'_>, args: Args<'_>, in_group: bool) -> Outcome {
     let mut reading = Reading::parse(args, in_group, cx.now_ms)?;
     reading.resolve(cx)?;
     let is_served = reading.serve(cx)?;
-    if !is_served {
+    if !is_served && !reading.waits(cx, args) {
         cx.reply.null_array();
     }
     // What happened is recorded as it happens: the command as it came would read what is new elsewhere.
@@ -131,6 +132,8 @@ pub(super) struct Reading<'a> {
     is_noack: bool,
     /// What has been pending for so long, with whomever, comes before what is new.
     claim_ms: Option<i64>,
+    /// So long it may wait, in milliseconds, 0 being for ever; not at all without this.
+    block_ms: Option<i64>,
 }
 
 impl<'a> Reading<'a> {
@@ -144,6 +147,7 @@ impl<'a> Reading<'a> {
             count: 0,
             is_noack: false,
             claim_ms: None,
+            block_ms: None,
         };
         let mut at = 1;
         while at < args.len() {
@@ -151,8 +155,7 @@ impl<'a> Reading<'a> {
             let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
             match rest {
                 [time, ..] if is(b"BLOCK") => {
-                    // A waiter would be made of this; it is checked all the same.
-                    timeout_ms(time, now_ms)?;
+                    reading.block_ms = Some(timeout_ms(time, now_ms)?);
                     at += 1;
                 }
                 [count, ..] if is(b"COUNT") => {
@@ -205,6 +208,11 @@ impl<'a> Reading<'a> {
         for (key, id) in self.keys.iter().zip(ids) {
             let name = *key;
             let key = cx.key(key);
+            if !cx.is_in_hand(key.hashed.slot) {
+                // What waited is run again where one of its streams has grown: the others have not.
+                self.from.push(From::Id(Id::MAX));
+                continue;
+            }
             let stream = cx.keys.read::<Stream>(key)?;
             if let Some((group, _)) = group
                 && stream.as_ref().is_none_or(|stream| stream.group(group).is_none())
@@ -234,6 +242,9 @@ impl<'a> Reading<'a> {
         let mut served = 0;
         for (name, from) in self.keys.iter().zip(&self.from) {
             let key = cx.key(name);
+            if !cx.is_in_hand(key.hashed.slot) {
+                continue;
+            }
             let Some(stream) = cx.keys.read::<Stream>(key)? else { continue };
             let is_served = match (self.group, *from) {
                 (Some((group, consumer)), from) => self.serve_group(cx, key, from, (group, consumer))?,
@@ -255,6 +266,23 @@ impl<'a> Reading<'a> {
             }
         }
         Ok(served > 0)
+    }
+
+    /// Waits for its streams to grow, if it may and was told to; as the command that it is now, its ids being known.
+    fn waits(&self, cx: &mut Call<'_>, args: Args<'_>) -> bool {
+        let Some(block_ms) = self.block_ms else { return false };
+        let (words, _) = args.split_at(args.len() - self.ids.len());
+        let ids = self.ids.iter().zip(&self.from).map(|(id, from)| match from {
+            From::Id(id) => Box::from(id.text(&mut [0; 41])),
+            From::New => Box::from(*id),
+        });
+        cx.wait_for(Wait {
+            awaits: if self.group.is_some() { Awaits::Group } else { Awaits::Stream },
+            keys: self.keys.iter().map(|key| (*key).into()).collect(),
+            destination: None,
+            until_ms: (block_ms > 0).then(|| cx.now_ms + block_ms),
+            args: Some(words.iter().map(|word| Box::from(*word)).chain(ids).collect()),
+        })
     }
 
     /// The same of one stream for a group.
