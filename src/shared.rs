@@ -90,10 +90,12 @@ pub struct Published {
     pub dbs: Box<[(AtomicU64, AtomicU64)]>,
     /// For each database: how long the keys that expire have to live, in ms on average.
     pub ttl_ms: Box<[AtomicI64]>,
+    /// For each database: hashes with fields that expire.
+    pub timed: Box<[AtomicU64]>,
     /// Its owner wakes by itself to look for keys whose time has come.
     pub is_swept: AtomicBool,
-    /// The counts at the last CONFIG RESETSTAT: hits, misses, expired, evicted.
-    reset_at: [AtomicU64; 4],
+    /// The counts at the last CONFIG RESETSTAT: hits, misses, expired, evicted, expired fields.
+    reset_at: [AtomicU64; 5],
     /// Figures of [`shards::shard::Counts`].
     pub hits: AtomicU64,
     /// Lookups without.
@@ -102,6 +104,8 @@ pub struct Published {
     pub expired: AtomicU64,
     /// Keys that memory forced out.
     pub evicted: AtomicU64,
+    /// Fields of hashes whose time came.
+    pub expired_fields: AtomicU64,
     /// Commands run on it.
     pub commands: AtomicU64,
     /// Changes since the last save.
@@ -116,12 +120,14 @@ impl Published {
         Published {
             dbs: (0..databases).map(|_| (zero(), zero())).collect(),
             ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
+            timed: (0..databases).map(|_| zero()).collect(),
             is_swept: AtomicBool::new(false),
             reset_at: std::array::from_fn(|_| zero()),
             hits: zero(),
             misses: zero(),
             expired: zero(),
             evicted: zero(),
+            expired_fields: zero(),
             commands: zero(),
             dirty: zero(),
             entries_bytes: zero(),
@@ -135,6 +141,7 @@ impl Published {
             (&self.misses, counts.keyspace_misses),
             (&self.expired, counts.expired_keys),
             (&self.evicted, counts.evicted_keys),
+            (&self.expired_fields, counts.expired_fields),
             (&self.commands, counts.commands),
         ];
         figures.iter().for_each(|(place, value)| place.store(*value, Ordering::Relaxed));
@@ -152,21 +159,24 @@ impl Published {
             for (place, db) in self.ttl_ms.iter().zip(&shard.dbs) {
                 place.store(db.average_ttl_ms(), Ordering::Relaxed);
             }
+            for (place, db) in self.timed.iter().zip(&shard.dbs) {
+                place.store(db.timed_len() as u64, Ordering::Relaxed);
+            }
         }
     }
-    /// Whether it has keys that expire.
+    /// Whether it has keys that expire, or fields of hashes.
     #[must_use]
     pub fn has_volatile(&self) -> bool {
-        self.dbs.iter().any(|db| db.1.load(Ordering::Relaxed) > 0)
+        self.dbs.iter().map(|db| &db.1).chain(&self.timed).any(|count| count.load(Ordering::Relaxed) > 0)
     }
-    /// Whether its sleeping owner should be woken: it has keys that expire, and does not know.
+    /// Whether its sleeping owner should be woken: it has something that expires, and does not know.
     #[must_use]
     pub fn wants_sweeps(&self) -> bool {
         !self.is_swept.load(Ordering::Relaxed) && self.has_volatile()
     }
-    /// Hits, misses, expired and evicted keys since the last CONFIG RESETSTAT.
+    /// Hits, misses, expired keys, evicted keys and expired fields since the last CONFIG RESETSTAT.
     #[must_use]
-    pub fn since_reset(&self) -> [u64; 4] {
+    pub fn since_reset(&self) -> [u64; 5] {
         let now = self.resettable();
         std::array::from_fn(|at| now[at].saturating_sub(self.reset_at[at].load(Ordering::Relaxed)))
     }
@@ -177,8 +187,9 @@ impl Published {
             .zip(self.resettable())
             .for_each(|(place, now)| place.store(now, Ordering::Relaxed));
     }
-    fn resettable(&self) -> [u64; 4] {
-        [&self.hits, &self.misses, &self.expired, &self.evicted].map(|count| count.load(Ordering::Relaxed))
+    fn resettable(&self) -> [u64; 5] {
+        let counts = [&self.hits, &self.misses, &self.expired, &self.evicted, &self.expired_fields];
+        counts.map(|count| count.load(Ordering::Relaxed))
     }
 }
 

@@ -315,9 +315,13 @@ impl Keys<'_> {
             Expiry::Keep => previous.and_then(|(at, _)| at),
             Expiry::At(at) => Some(at),
         };
+        let has_deadlines = matches!(&value, Value::Object(object) if object.has_deadlines());
         let (now_ms, settings) = (self.now_ms, self.settings);
         let shard = self.shard(key.hashed.slot);
         let Shard { dbs, dice, version, .. } = shard;
+        if has_deadlines {
+            dbs[usize::from(key.db)].timed.add(key.bytes());
+        }
         let lru = match previous {
             Some((_, lru)) => access::used(lru, now_ms, settings, dice),
             None => access::fresh(now_ms, settings),
@@ -367,7 +371,11 @@ impl Keys<'_> {
         let shard = self.shard(key.hashed.slot);
         // New to this key: no snapshot that has begun is to have it.
         entry.set_version(shard.version);
-        shard.dbs[usize::from(key.db)].table.insert(key.hashed, entry);
+        let db = &mut shard.dbs[usize::from(key.db)];
+        if entry.view().as_object().is_some_and(|object| object.has_deadlines()) {
+            db.timed.add(key.bytes());
+        }
+        db.table.insert(key.hashed, entry);
         self.notify(Class::NEW, "new", key);
         self.signal(key);
     }
@@ -488,20 +496,34 @@ impl Keys<'_> {
         if self.to_write::<K>(key)?.is_none() {
             return Ok(None);
         }
+        Ok(self.alter_unseen(key, change))
+    }
+
+    /// The same without a look at the key beforehand: whether it expires, how it is used. Nothing where it holds no such collection.
+    pub(crate) fn alter_unseen<K: Kind, T>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(&mut K, &mut Hand<'_>) -> T,
+    ) -> Option<Altered<T>> {
         let (settings, now_ms) = (self.settings, self.now_ms);
         let Shard { dbs, dice, .. } = self.shard(key.hashed.slot);
+        let Db { table, timed, .. } = &mut dbs[usize::from(key.db)];
         let mut hand = Hand { settings, dice, now_ms };
-        let altered = dbs[usize::from(key.db)].table.change(key.hashed, |entry| {
+        let altered = table.change(key.hashed, |entry| {
             entry.alter(|object: &mut K| {
+                let had_deadlines = object.has_deadlines();
                 let value = change(object, &mut hand);
+                if object.has_deadlines() && !had_deadlines {
+                    timed.add(key.bytes());
+                }
                 Altered { value, emptied: K::GOES_EMPTY && object.is_empty() }
             })
         });
-        let altered = altered.flatten().expect("seen above, of this kind");
+        let altered = altered.flatten()?;
         if altered.emptied {
             self.bury(key);
         }
-        Ok(Some(altered))
+        Some(altered)
     }
 
     /// The same where a key that holds nothing gets a collection first; one that stays empty is not kept.
@@ -512,7 +534,7 @@ impl Keys<'_> {
     ) -> Result<Altered<T>, Fault> {
         let is_missing = self.to_write::<K>(key)?.is_none();
         if !is_missing {
-            return self.alter(key, change).map(|altered| altered.expect("seen above"));
+            return Ok(self.alter_unseen(key, change).expect("seen above"));
         }
         let (settings, now_ms) = (self.settings, self.now_ms);
         let mut object = K::empty();

@@ -21,6 +21,14 @@ impl Digest {
         self.add(bytes);
         self.0 = Sha1::digest(self.0).into();
     }
+    /// The bytes, to be added to another.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+    /// Adds the digest of an element, in whatever order they come.
+    pub(crate) fn add_element(&mut self, element: Digest) {
+        self.add(&element.0);
+    }
     fn xor(&mut self, other: Digest) {
         self.0.iter_mut().zip(other.0).for_each(|(byte, other)| *byte ^= other);
     }

@@ -1,10 +1,11 @@
-//! Active expiry: finds keys whose time has come before anybody asks for them.
+//! Active expiry: finds keys, and fields of hashes, whose time has come before anybody asks for them.
 //!
 //! A sweep walks the keys that expire, slot by slot through all databases, and remembers its place; the engine having no
 //! clock, the caller bounds it by entries and calls again while it has time. As in Redis, going on at once is worth it while
 //! more than a tenth of what was seen had expired: see [`Progress::is_worthwhile`]. A walk of everything, place by place,
 //! rather than samples: keys long dead cannot hide among many alive.
 use crate::call::{Key, Keys};
+use crate::field_expiry;
 use crate::keyspace::Hashed;
 use crate::shard::Shard;
 
@@ -32,12 +33,22 @@ impl Progress {
     }
 }
 
-/// Looks at about `budget` entries of the first shard in hand, from where the last sweep stopped, no further than to the end
+/// Looks at about `budget` entries of the first shard in hand, and as many fields of hashes, from where the last sweep stopped, no further than to the end
 /// of the last database, and removes those whose time has come: recorded, told and counted as when a command meets them.
 pub fn sweep(keys: &mut Keys<'_>, budget: usize) -> Progress {
     if keys.settings.keep_expired {
         return Progress { round_done: true, ..Progress::default() };
     }
+    let fields = field_expiry::sweep(keys, budget);
+    let mut progress = sweep_keys(keys, budget);
+    progress.seen += fields.seen;
+    progress.expired += fields.expired;
+    // Large hashes are visited a slice a round: while that finds much there is more to do.
+    progress.round_done &= !fields.is_worthwhile();
+    progress
+}
+
+fn sweep_keys(keys: &mut Keys<'_>, budget: usize) -> Progress {
     let mut progress = Progress::default();
     let mut dead = Dead::default();
     let mut spent = 0;

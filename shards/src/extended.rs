@@ -51,6 +51,12 @@ impl Extended {
         (exponent <= EXPONENT_MAX).then_some(Extended { negative, magnitude: Finite { mantissa, exponent } })
     }
 
+    /// Whether it is not infinite.
+    #[must_use]
+    pub fn is_finite(self) -> bool {
+        self.magnitude != Infinite
+    }
+
     /// The sum, rounded to the nearest, to the even one of two. None where it is infinite or no number.
     #[must_use]
     pub fn checked_add(self, other: Extended) -> Option<Extended> {

@@ -8,6 +8,8 @@ pub mod effects;
 pub mod expiry;
 pub mod extended;
 pub mod fault;
+mod field_expiry;
+pub mod geo;
 pub mod glob;
 pub mod keyspace;
 pub mod memory;

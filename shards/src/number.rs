@@ -48,6 +48,22 @@ pub fn format_i64(value: i64, room: &mut [u8; 20]) -> &[u8] {
 /// out of range.
 #[must_use]
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    strtod(text).and_then(|(value, is_in_range)| is_in_range.then_some(value))
+}
+
+/// Reads the bound of a range of doubles, of which Redis takes whatever `strtod` takes: the text up to a zero byte, spaces
+/// before it, nothing at all (0), and of numbers out of range what is nearest to them. No `nan`.
+#[must_use]
+pub fn parse_f64_bound(text: &[u8]) -> Option<f64> {
+    let text = crate::fault::until_zero(text);
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    strtod(text.trim_ascii_start()).map(|(value, _)| value)
+}
+
+/// A double and whether it is in range; what is not is infinite or 0.
+fn strtod(text: &[u8]) -> Option<(f64, bool)> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),
@@ -67,10 +83,8 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     let spelt_infinite = matches!(digits, [b'i' | b'I', ..]);
     let underflows = magnitude == 0.0
         && digits.iter().take_while(|byte| **byte | 32 != b'e').any(|byte| matches!(byte, b'1'..=b'9'));
-    if (magnitude.is_infinite() && !spelt_infinite) || underflows {
-        return None;
-    }
-    Some(if negative { -magnitude } else { magnitude })
+    let is_in_range = (magnitude.is_finite() || spelt_infinite) && !underflows;
+    Some((if negative { -magnitude } else { magnitude }, is_in_range))
 }
 
 /// Writes a double with the fewest digits that read back as the same double, in Redis's form. (Redis itself writes one digit
@@ -102,6 +116,24 @@ pub fn format_double(value: f64) -> String {
     } else {
         format!("{digits}e{}{}", if power < 0 { '-' } else { '+' }, power.unsigned_abs())
     }
+}
+
+/// Writes a double as C's `%.17g` does.
+#[must_use]
+pub fn format_g17(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return format_double(value);
+    }
+    let text = format!("{value:.16e}");
+    let (digits, power) = text.split_once('e').expect("the `e` format has an e");
+    let power: i32 = power.parse().expect("the `e` format ends in an integer");
+    let trimmed = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    if (-4..17).contains(&power) {
+        let text = format!("{value:.*}", (16 - power) as usize);
+        return if text.contains('.') { trimmed(&text) } else { text };
+    }
+    let sign = if power < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trimmed(digits), power.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -141,6 +173,36 @@ mod tests {
         }
         for text in ["", ".", "nan", "--1", " 1", "1 ", "1e400", "1e-400", "0x1p2000", "0x", "1_0", "infin"] {
             assert_eq!(parse_f64(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn seventeen_digits_are_written_as_c_writes_them() {
+        for (value, text) in [
+            (0.1, "0.10000000000000001"),
+            (1e22, "1e+22"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (-2.5, "-2.5"),
+            (5e-324, "4.9406564584124654e-324"),
+            (f64::INFINITY, "inf"),
+            (-0.0, "-0"),
+        ] {
+            assert_eq!(format_g17(value), text);
+        }
+    }
+
+    #[test]
+    fn bounds_are_read_as_strtod_reads_them() {
+        for (text, value) in
+            [("", 0.0), (" 5", 5.0), ("5\0x", 5.0), ("-1e400", f64::NEG_INFINITY), ("1e-400", 0.0)]
+        {
+            assert_eq!(parse_f64_bound(text.as_bytes()), Some(value), "{text}");
+        }
+        for text in ["nan", "5 ", "x", "--1", "0x"] {
+            assert_eq!(parse_f64_bound(text.as_bytes()), None, "{text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! may run commands on it.
 use crate::dice::Dice;
 use crate::expiry::AverageTtl;
+use crate::field_expiry::TimedKeys;
 use crate::keyspace::{Entry, Hashed, Table};
 use crate::slot::slots_of_shard;
 use crate::values::Object;
@@ -16,6 +17,8 @@ pub struct Counts {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub expired_keys: u64,
+    /// Fields of hashes (`expired_subkeys`).
+    pub expired_fields: u64,
     pub evicted_keys: u64,
     /// Commands run on this shard.
     pub commands: u64,
@@ -32,11 +35,18 @@ pub struct Db {
     pub watches: Watches,
     /// Those who wait for keys. Likewise.
     pub waiters: Waiters,
+    /// The keys of hashes with fields that expire, and some whose hash has none any more.
+    pub(crate) timed: TimedKeys,
     /// How long its keys with an expiry have still to live.
     pub(crate) ttl: AverageTtl,
 }
 
 impl Db {
+    /// How many hashes have fields that expire; a few may have none any more.
+    #[must_use]
+    pub fn timed_len(&self) -> usize {
+        self.timed.len()
+    }
     /// An estimate of how long its keys with an expiry have still to live, in ms (`avg_ttl` of INFO); 0 where none has one.
     #[must_use]
     pub fn average_ttl_ms(&self) -> i64 {
@@ -65,6 +75,8 @@ pub struct Shard {
     heavy: Vec<Object>,
     /// Where active expiry goes on: database and cursor.
     pub(crate) sweep: (usize, u64),
+    /// The same for the fields of hashes.
+    pub(crate) field_sweep: (usize, u64),
     /// The version of entries made now: toggled when a snapshot begins.
     pub(crate) version: bool,
 }
@@ -79,6 +91,7 @@ impl Shard {
                 table: Table::new(slots.clone()),
                 watches: Watches::default(),
                 waiters: Waiters::default(),
+                timed: TimedKeys::default(),
                 ttl: AverageTtl::default(),
             })
             .collect();
@@ -92,6 +105,7 @@ impl Shard {
             discarded: Vec::new(),
             heavy: Vec::new(),
             sweep: (0, 0),
+            field_sweep: (0, 0),
             version: false,
         }
     }
@@ -121,6 +135,7 @@ impl Shard {
     pub fn discard(&mut self, db: usize) -> usize {
         let table = std::mem::replace(&mut self.dbs[db].table, Table::new(self.slots.clone()));
         self.dbs[db].ttl = AverageTtl::default();
+        self.dbs[db].timed = TimedKeys::default();
         let len = table.len();
         if len > 0 {
             self.discarded.push(table);
@@ -157,6 +172,7 @@ impl Shard {
         let (head, tail) = self.dbs.split_at_mut(high);
         if let (Some(low), Some(high)) = (head.get_mut(low), tail.first_mut()) {
             std::mem::swap(&mut low.table, &mut high.table);
+            std::mem::swap(&mut low.timed, &mut high.timed);
             std::mem::swap(&mut low.ttl, &mut high.ttl);
         }
     }

@@ -281,11 +281,11 @@ fn persistence(facts: &Facts<'_>, page: &mut Page) {
 
 fn stats(facts: &Facts<'_>, page: &mut Page) {
     let Facts { shared, report, .. } = facts;
-    let mut keys = [0; 4];
+    let mut keys = [0; 5];
     for shard in &shared.published {
         keys.iter_mut().zip(shard.since_reset()).for_each(|(all, one)| *all += one);
     }
-    let [hits, misses, expired, evicted] = keys;
+    let [hits, misses, expired, evicted, expired_fields] = keys;
     page.line("total_connections_received", shared.connections_received.load(Relaxed));
     page.line("total_commands_processed", report.sum(crate::stats::Stats::calls));
     page.line("instantaneous_ops_per_sec", report.rate(|rate| rate.commands).round());
@@ -301,7 +301,7 @@ fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.line("instantaneous_output_repl_kbps", "0.00");
     page.line("rejected_connections", shared.rejected_connections.load(Relaxed));
     page.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
-    page.zeros(&["expired_subkeys"]);
+    page.line("expired_subkeys", expired_fields);
     page.line("expired_keys", expired);
     page.line("expired_stale_perc", "0.00");
     page.line("expired_time_cap_reached_count", report.sum(|stats| stats.expiry_slices_used_up));
@@ -394,12 +394,13 @@ fn cluster(_: &Facts<'_>, page: &mut Page) {
 
 fn keyspace(facts: &Facts<'_>, page: &mut Page) {
     for db in 0..facts.config.databases as usize {
-        let (mut keys, mut expires, mut ttl_ms) = (0, 0, 0);
+        let (mut keys, mut expires, mut ttl_ms, mut timed) = (0, 0, 0, 0);
         for shard in &facts.shared.published {
             let (shard_keys, shard_expires) = &shard.dbs[db];
             let shard_expires = shard_expires.load(Relaxed);
             keys += shard_keys.load(Relaxed);
             expires += shard_expires;
+            timed += shard.timed[db].load(Relaxed);
             // The shards' averages, each with the weight of its keys.
             ttl_ms += i128::from(shard.ttl_ms[db].load(Relaxed)) * i128::from(shard_expires);
         }
@@ -407,7 +408,7 @@ fn keyspace(facts: &Facts<'_>, page: &mut Page) {
         if keys > 0 {
             page.line(
                 &format!("db{db}"),
-                format_args!("keys={keys},expires={expires},avg_ttl={average_ms},subexpiry=0"),
+                format_args!("keys={keys},expires={expires},avg_ttl={average_ms},subexpiry={timed}"),
             );
         }
     }

@@ -13,7 +13,7 @@ use crate::thread::core::Core;
 use shards::commands::Args;
 use shards::commands::scan::parse_cursor;
 use shards::keyspace::Hashed;
-use shards::keyspace::table::slot_of_cursor;
+use shards::keyspace::walk::slot_of_cursor;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::{Flags, Merge, Span};
 use smallvec::SmallVec;

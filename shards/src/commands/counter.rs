@@ -11,7 +11,8 @@ use crate::spec::{Arg, ArgKind, Flags, KeyFlags, KeySpec, Spec};
 
 pub(super) const COMMANDS: &[Command] = &[INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT];
 
-const OVERFLOW: Fault = Fault::new("ERR increment or decrement would overflow");
+/// What INCR, HINCRBY and their kin answer when 64 bits cannot hold the sum.
+pub(super) const OVERFLOW: Fault = Fault::new("ERR increment or decrement would overflow");
 const DECREMENT_OVERFLOW: Fault = Fault::new("ERR decrement would overflow");
 /// What INCRBYFLOAT and HINCRBYFLOAT answer when the sum is no number.
 pub(super) const SUM_NOT_FINITE: Fault = Fault::new("ERR increment would produce NaN or Infinity");

@@ -3,7 +3,7 @@ use super::{Command, FAMILIES, debug, execute, memory, resolve};
 use crate::call::Call;
 use crate::effects::{Class, Effects, Listen};
 use crate::expiry::{self, Progress};
-use crate::keyspace::table::slot_of_cursor;
+use crate::keyspace::walk::slot_of_cursor;
 use crate::reply::{Reply, Resp};
 use crate::settings::Settings;
 use crate::shard::Shard;

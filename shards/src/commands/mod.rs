@@ -7,8 +7,22 @@ pub mod bitfield;
 pub mod bitmap;
 pub mod counter;
 pub mod debug;
+mod deferred;
+mod elements;
 pub mod expire;
 pub mod generic;
+pub mod geo;
+mod geoquery;
+pub mod geosearch;
+pub mod hash;
+pub(crate) mod hash_access;
+pub mod hash_counter;
+pub mod hash_expire;
+pub mod hash_get_set;
+#[cfg(test)]
+mod hash_tests;
+pub mod hash_walk;
+pub mod hyperloglog;
 #[cfg(test)]
 mod keys_tests;
 pub mod keyspace;
@@ -22,6 +36,11 @@ pub mod object;
 mod options;
 pub mod rename;
 pub mod scan;
+pub mod set;
+#[cfg(test)]
+mod set_tests;
+pub mod setalgebra;
+pub mod setdraw;
 pub mod stream;
 pub mod stream_add;
 pub mod stream_claim;
@@ -37,6 +56,15 @@ pub mod substring;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod ttl;
+mod zbounds;
+pub mod zdraw;
+pub mod zpop;
+pub mod zrange;
+pub mod zremrange;
+pub mod zset;
+#[cfg(test)]
+mod zset_tests;
+pub mod zstore;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -61,6 +89,12 @@ pub const FAMILIES: &[&[Command]] = &[
     lcs::COMMANDS,
     bitmap::COMMANDS,
     bitfield::COMMANDS,
+    hyperloglog::COMMANDS,
+    geo::COMMANDS,
+    geosearch::COMMANDS,
+    set::COMMANDS,
+    setdraw::COMMANDS,
+    setalgebra::COMMANDS,
     stream::COMMANDS,
     stream_add::COMMANDS,
     stream_delete::COMMANDS,
@@ -81,6 +115,17 @@ pub const FAMILIES: &[&[Command]] = &[
     list::COMMANDS,
     list_ends::COMMANDS,
     list_waiting::COMMANDS,
+    hash::COMMANDS,
+    hash_counter::COMMANDS,
+    hash_walk::COMMANDS,
+    hash_expire::COMMANDS,
+    hash_get_set::COMMANDS,
+    zset::COMMANDS,
+    zrange::COMMANDS,
+    zremrange::COMMANDS,
+    zpop::COMMANDS,
+    zdraw::COMMANDS,
+    zstore::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

@@ -4,16 +4,17 @@ use crate::call::{Call, Keys};
 use crate::fault::{Fault, NOT_INTEGER, Outcome, SYNTAX, until_zero};
 use crate::glob;
 use crate::keyspace::EntryRef;
-use crate::keyspace::table::{cursor_at_slot, slot_of_cursor};
+use crate::keyspace::walk::{cursor_at_slot, slot_of_cursor};
 use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::spec::{Arg, ArgKind, Categories, Flags, Group, Merge, Span, Spec};
 
 pub(super) const COMMANDS: &[Command] = &[KEYS, SCAN, RANDOMKEY];
 
-const INVALID_CURSOR: Fault = Fault::new("ERR invalid cursor");
+/// A cursor is no number.
+pub(super) const INVALID_CURSOR: Fault = Fault::new("ERR invalid cursor");
 /// What SCAN looks at in one call unless it is told.
-const COUNT_DEFAULT: usize = 10;
+pub(super) const COUNT_DEFAULT: usize = 10;
 
 const SPEC: Spec =
     Spec { flags: Flags::READ, acl: Categories::KEYSPACE, group: Group::Generic, ..Spec::DEFAULT };

@@ -163,17 +163,7 @@ impl<'a> EntryRef<'a> {
     #[inline]
     #[must_use]
     pub fn has_key(self, key: &[u8]) -> bool {
-        let own = self.key();
-        if own.len() != key.len() {
-            return false;
-        }
-        // Most keys are short: two words are compared faster than the C library is called.
-        match (own.first_chunk::<8>(), own.last_chunk::<8>(), key.first_chunk::<8>(), key.last_chunk::<8>()) {
-            (Some(own_first), Some(own_last), Some(first), Some(last)) if key.len() <= 16 => {
-                own_first == first && own_last == last
-            }
-            _ => own == key,
-        }
+        super::item::are_same(self.key(), key)
     }
 
     /// Whether the value is a string.
@@ -565,12 +555,6 @@ impl Entry {
         }
         let key = key.unwrap_or_else(|| self.view().key());
         Entry::new(key, self.view().value(), expires_at_ms, lru, version)
-    }
-
-    /// Asks the processor to bring the entry near.
-    #[inline]
-    pub(super) fn prefetch(address: u64) {
-        crate::memory::prefetch(address as *const u8);
     }
 
     fn allocate(total: usize) -> Entry {

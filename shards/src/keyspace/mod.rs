@@ -1,9 +1,15 @@
 //! Where keys live: packed entries, segments of words, a table per database and shard.
 pub mod access;
+mod capacity;
+pub(crate) mod directory;
 pub mod entry;
 pub mod hash;
-pub mod segment;
+pub mod item;
+mod join;
+pub(crate) mod segment;
 pub mod table;
+pub mod walk;
+mod word;
 
 pub use entry::{Entry, EntryRef, StrRef, Value};
 pub use table::{Hashed, Previous, Table};

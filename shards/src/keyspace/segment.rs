@@ -1,69 +1,83 @@
-//! A small open-addressing hash table of entries: what holds the keys of one slot, or a share of a crowded slot's.
+//! A small open-addressing hash table of packed items: the keys of one slot, or a share of a crowded slot's, or of the
+//! members of a big value.
 //!
-//! Its words are grouped by eight, a cache line. A word is the top 16 bits of an entry's in-segment hash (the *mark*),
-//! the entry's address, and in the lowest bit whether it expires; 0 is an empty word. A mark tells a key's home group,
-//! and groups follow one another in the order of marks; an entry whose home is full stands in the next group with room.
-//! So a segment can grow, shrink and be scanned without looking at a single entry, and a lookup touches one line here
-//! and one in the entry, nearly always.
+//! Its words are grouped by eight, a cache line. A word is the top 16 bits of an item's in-segment hash (the *mark*),
+//! the item's address, and in the lowest bit whether it expires; 0 is an empty word. A mark tells its home group,
+//! and groups follow one another in the order of marks; an item whose home is full stands in the next group with room.
+//! So a segment can grow, shrink and be scanned without looking at a single item, and a lookup touches one line here
+//! and one in the item, nearly always.
 //!
-//! Capacities step by a fifth on average, so the words of a slot are 75 to 90 % full whatever the number of keys.
-#![expect(unsafe_code, reason = "words hold the addresses of the entries that the segment owns")]
-use super::entry::{Entry, EntryRef};
-use super::table::{Among, Work};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+//! Capacities step by a fifth on average, so the words are 75 to 90 % full whatever the number of items.
+#![expect(unsafe_code, reason = "words hold the addresses of the items that the segment owns")]
+use super::capacity::{GROUP, capacity_for, grown, layout_of, room_in};
+use super::item::Item;
+use super::walk::{Among, Work};
+use super::word::{ADDRESS, MARK_SHIFT, VOLATILE, WordMut, item_at, prefetch, seek, word_of};
+use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error};
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-/// Words in a group: one cache line.
-const GROUP: usize = 8;
-/// A segment with this many words splits rather than grows, as long as its slot has hash bits left.
-pub(super) const SPLIT_WORDS: usize = 1024;
-const WORDS_MAX: usize = 65_528;
+/// A segment with this many words splits rather than grows, as long as there are hash bits left.
+pub(crate) const SPLIT_WORDS: usize = 1024;
 
-const MARK_SHIFT: u32 = 48;
-const ADDRESS: u64 = 0x0000_ffff_ffff_fff8;
-const VOLATILE: u64 = 1;
+/// How many words ahead of a walk over all the items are brought near.
+const PREFETCH_AHEAD: usize = 12;
 
-/// Entries by the hash of their keys.
+/// Items by the hash of their bytes.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub(crate) struct Segment<I: Item> {
     words: NonNull<u64>,
     capacity: u16,
     len: u16,
     volatile: u16,
-    /// How many top bits of the hash all keys in here share.
-    pub(super) depth: u8,
+    /// How many top bits of the hash all items in here share.
+    pub(crate) depth: u8,
+    items: PhantomData<I>,
 }
 
-// SAFETY: a segment owns its words and the entries behind them.
-unsafe impl Send for Segment {}
+// SAFETY: a segment owns its words and the items behind them.
+unsafe impl<I: Item + Send> Send for Segment<I> {}
 
 /// The bits of a hash that a segment goes by.
 #[inline]
-pub(super) fn mark_of(hash: u64) -> u16 {
+pub(crate) fn mark_of(hash: u64) -> u16 {
     (hash >> 32) as u16
 }
 
-impl Segment {
+impl<I: Item> Segment<I> {
     /// An empty segment, without an allocation.
-    pub(super) const fn new(depth: u8) -> Segment {
-        Segment { words: NonNull::dangling(), capacity: 0, len: 0, volatile: 0, depth }
+    pub(crate) const fn new(depth: u8) -> Segment<I> {
+        Segment { words: NonNull::dangling(), capacity: 0, len: 0, volatile: 0, depth, items: PhantomData }
     }
-    pub(super) fn len(&self) -> usize {
+    /// The same with room for `len` items.
+    pub(crate) fn with_room(depth: u8, len: usize) -> Segment<I> {
+        let mut segment = Segment::new(depth);
+        segment.resize(capacity_for(len));
+        segment
+    }
+    pub(crate) fn len(&self) -> usize {
         usize::from(self.len)
     }
-    pub(super) fn len_among(&self, among: Among) -> usize {
+    pub(crate) fn len_among(&self, among: Among) -> usize {
         match among {
             Among::All => self.len(),
             Among::Volatile => usize::from(self.volatile),
         }
     }
     /// Bytes of the words.
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         usize::from(self.capacity) * 8
     }
-    /// Whether one more would have it grow beyond the size at which it should split.
-    pub(super) fn wants_split(&self) -> bool {
-        self.is_full() && usize::from(self.capacity) >= SPLIT_WORDS
+    /// How many words there are, empty ones included.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        usize::from(self.capacity)
+    }
+    /// Whether one more would have it grow beyond `split_words`.
+    #[inline]
+    pub(crate) fn wants_split(&self, split_words: usize) -> bool {
+        self.is_full() && usize::from(self.capacity) >= split_words
     }
 
     fn is_full(&self) -> bool {
@@ -72,7 +86,7 @@ impl Segment {
     }
 
     #[inline]
-    fn words(&self) -> &[u64] {
+    pub(super) fn words(&self) -> &[u64] {
         // SAFETY: `capacity` words live behind the pointer (none while it dangles).
         unsafe { std::slice::from_raw_parts(self.words.as_ptr(), usize::from(self.capacity)) }
     }
@@ -96,8 +110,19 @@ impl Segment {
         (usize::from(mark) * self.groups()) >> 16
     }
 
+    /// Which words of a group have a mark, and whether it has room.
     #[inline]
-    fn find(&self, mark: u16, key: &[u8]) -> Option<usize> {
+    fn seek_in(&self, group: usize, mark: u16) -> (u32, bool) {
+        let words = self.words();
+        match words[group * self.group_words()..].first_chunk::<GROUP>() {
+            Some(group) => seek(group, mark),
+            None => seek(words, mark),
+        }
+    }
+
+    /// Where the item with this mark and these bytes stands.
+    #[inline]
+    pub(super) fn find(&self, mark: u16, key: &[u8]) -> Option<usize> {
         let (size, groups) = (self.group_words(), self.groups());
         if size == 0 {
             return None;
@@ -106,13 +131,13 @@ impl Segment {
         let mut group = self.home(mark);
         for _ in 0..groups {
             let from = group * size;
-            let mut has_room = false;
-            for (index, word) in words[from..from + size].iter().enumerate() {
-                if *word == 0 {
-                    has_room = true;
-                } else if (word >> MARK_SHIFT) as u16 == mark && entry_at(word).has_key(key) {
-                    return Some(from + index);
+            let (mut marked, has_room) = self.seek_in(group, mark);
+            while marked != 0 {
+                let at = from + marked.trailing_zeros() as usize;
+                if I::has_bytes(item_at::<I>(&words[at]), key) {
+                    return Some(at);
                 }
+                marked &= marked - 1;
             }
             if has_room {
                 return None;
@@ -122,35 +147,36 @@ impl Segment {
         None
     }
 
-    /// The entry of `key`.
+    /// The item with these bytes.
     #[inline]
-    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_>> {
-        self.find(mark_of(hash), key).map(|at| entry_at(&self.words()[at]))
+    pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<I::Ref<'_>> {
+        self.find(mark_of(hash), key).map(|at| item_at::<I>(&self.words()[at]))
     }
 
-    /// The entry of `key`, to be changed; [`WordMut`] keeps the word in step.
+    /// The item with these bytes, to be changed; [`WordMut`] keeps the word in step.
     #[inline]
-    pub(super) fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<WordMut<'_>> {
+    pub(crate) fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<WordMut<'_, I>> {
         let at = self.find(mark_of(hash), key)?;
         let Segment { words, capacity, volatile, .. } = self;
         // SAFETY: `capacity` words live behind the pointer, and the segment is borrowed mutably.
         let words = unsafe { std::slice::from_raw_parts_mut(words.as_ptr(), usize::from(*capacity)) };
-        Some(WordMut { word: &mut words[at], volatile })
+        // SAFETY: the word is occupied, by an item of this kind.
+        Some(unsafe { WordMut::new(&mut words[at], volatile) })
     }
 
-    /// Adds an entry whose key is not in here.
-    pub(super) fn insert(&mut self, hash: u64, entry: Entry) {
+    /// Adds an item whose bytes are not in here.
+    pub(crate) fn insert(&mut self, hash: u64, item: I) {
         if self.is_full() {
             self.resize(grown(usize::from(self.capacity)));
         }
-        let word = word_of(mark_of(hash), entry);
+        let word = word_of(mark_of(hash), item);
         self.len += 1;
         self.volatile += (word & VOLATILE) as u16;
         self.place(word);
     }
 
-    /// Takes the entry of `key` out.
-    pub(super) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+    /// Takes the item with these bytes out.
+    pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<I> {
         let at = self.find(mark_of(hash), key)?;
         let word = self.words()[at];
         self.vacate(at);
@@ -159,39 +185,42 @@ impl Segment {
         if self.len() * 4 < usize::from(self.capacity) {
             self.resize(capacity_for(self.len()));
         }
-        // SAFETY: the word is gone from the table, so the entry is ours alone.
-        Some(unsafe { Entry::from_address(word & ADDRESS) })
+        // SAFETY: the word is gone from the table, so the item is ours alone.
+        Some(unsafe { I::from_address(word & ADDRESS) })
     }
 
-    /// Moves every entry into one of two segments, by a bit of its whole hash.
-    pub(super) fn split(&mut self, hash_of: impl Fn(&[u8]) -> u64) -> Segment {
+    /// Moves every item into one of two segments, by a bit of its whole hash.
+    pub(crate) fn split(&mut self, hash_of: impl Fn(&[u8]) -> u64) -> Segment<I> {
         let old = std::mem::replace(self, Segment::new(self.depth + 1));
         let mut high = Segment::new(old.depth + 1);
-        let half = capacity_for(old.len() * 5 / 8);
-        self.resize(half);
-        high.resize(half);
-        old.words().iter().filter(|word| **word != 0).for_each(|word| Entry::prefetch(word & ADDRESS));
         let bit = 63 - u32::from(old.depth);
-        for word in old.into_words() {
-            let into = if hash_of(entry_at(&word).key()) >> bit & 1 == 0 { &mut *self } else { &mut high };
+        old.words().iter().for_each(prefetch);
+        let is_high = |word: &u64| hash_of(I::bytes(item_at::<I>(word))) >> bit & 1 == 1;
+        // Told apart before they move, so that both halves are made in the size that they need.
+        let sides: Vec<bool> = old.words().iter().filter(|word| **word != 0).map(is_high).collect();
+        let high_len = sides.iter().filter(|side| **side).count();
+        self.resize(capacity_for(sides.len() - high_len));
+        high.resize(capacity_for(high_len));
+        for (word, is_high) in old.into_words().zip(sides) {
+            let into = if is_high { &mut high } else { &mut *self };
             into.adopt(word);
         }
         high
     }
 
-    /// Moves every entry of `other` in here.
-    pub(super) fn absorb(&mut self, other: Segment) {
+    /// Moves every item of `other` in here.
+    pub(crate) fn absorb(&mut self, other: Segment<I>) {
         other.into_words().for_each(|word| self.adopt(word));
     }
 
-    /// Calls `visit` with the entries whose mark is at least `from`, group after group, until the work is enough; gives
-    /// back the mark to go on from, none at the end. Entries stand at their home's turn, wherever they overflowed to.
-    pub(super) fn scan(
+    /// Calls `visit` with the items whose mark is at least `from`, group after group, until the work is enough; gives
+    /// back the mark to go on from, none at the end. Items stand at their home's turn, wherever they overflowed to.
+    pub(crate) fn scan(
         &self,
         among: Among,
         from: u16,
         work: &mut Work,
-        mut visit: impl FnMut(EntryRef<'_>),
+        mut visit: impl FnMut(I::Ref<'_>),
     ) -> Option<u16> {
         work.groups += 1;
         if self.len_among(among) == 0 {
@@ -208,7 +237,7 @@ impl Segment {
             self.visit_home(home, |word| {
                 if (word >> MARK_SHIFT) as u16 >= from && word & wanted == wanted {
                     work.seen += 1;
-                    visit(entry_at(word));
+                    visit(item_at::<I>(word));
                 }
             });
         }
@@ -235,45 +264,59 @@ impl Segment {
         }
     }
 
-    /// Every entry, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.words().iter().filter(|word| **word != 0).map(entry_at)
-    }
-
-    /// The entry in the word at `index` modulo the capacity, if it holds one.
-    pub(super) fn at_random(&self, number: u64) -> Option<EntryRef<'_>> {
+    /// Every item, in no order. Those that come soon are brought near.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = I::Ref<'_>> {
         let words = self.words();
-        let word = words.get((number % words.len().max(1) as u64) as usize)?;
-        (*word != 0).then(|| entry_at(word))
+        words.iter().enumerate().filter(|(_, word)| **word != 0).map(|(at, word)| {
+            if let Some(ahead) = words.get(at + PREFETCH_AHEAD) {
+                prefetch(ahead);
+            }
+            item_at::<I>(word)
+        })
     }
 
-    /// Brings the line of a key's home group near.
+    /// The item in the word at `index`, if there is such a word and it holds one.
+    pub(crate) fn at(&self, index: usize) -> Option<I::Ref<'_>> {
+        self.words().get(index).filter(|word| **word != 0).map(item_at::<I>)
+    }
+
+    /// Brings the line of a home group near.
     #[inline]
-    pub(super) fn prefetch(&self, hash: u64) {
+    pub(crate) fn prefetch(&self, hash: u64) {
         let at = self.home(mark_of(hash)) * GROUP;
         crate::memory::prefetch(self.words.as_ptr().wrapping_add(at).cast());
     }
 
-    /// Brings the entries that may be the key's near.
+    /// Brings the items near that may be the one sought.
     #[inline]
-    pub(super) fn prefetch_entry(&self, hash: u64) {
-        let (size, mark) = (self.group_words(), mark_of(hash));
-        let words = self.words();
-        for word in &words[self.home(mark) * size..][..size] {
-            if *word >> MARK_SHIFT == u64::from(mark) && *word != 0 {
-                Entry::prefetch(word & ADDRESS);
-            }
+    pub(crate) fn prefetch_item(&self, hash: u64) {
+        let mark = mark_of(hash);
+        let group = self.home(mark);
+        let (mut marked, _) = self.seek_in(group, mark);
+        while marked != 0 {
+            prefetch(&self.words()[group * self.group_words() + marked.trailing_zeros() as usize]);
+            marked &= marked - 1;
         }
     }
 
-    /// Takes one entry out, any one: how a table is freed in slices.
-    pub(super) fn pop(&mut self) -> Option<Entry> {
-        let at = self.words().iter().rposition(|word| *word != 0)?;
-        let word = std::mem::take(&mut self.words_mut()[at]);
-        self.len -= 1;
-        self.volatile -= (word & VOLATILE) as u16;
-        // SAFETY: the word is gone from the table, so the entry is ours alone.
-        Some(unsafe { Entry::from_address(word & ADDRESS) })
+    /// Hands up to `budget` items to `take`, any of them: how a table is freed in slices. How many it were.
+    pub(crate) fn take_some(&mut self, budget: usize, mut take: impl FnMut(I)) -> usize {
+        let mut taken = 0;
+        for at in (0..self.capacity()).rev() {
+            if taken == budget || self.len == 0 {
+                break;
+            }
+            let word = std::mem::take(&mut self.words_mut()[at]);
+            if word == 0 {
+                continue;
+            }
+            self.len -= 1;
+            self.volatile -= (word & VOLATILE) as u16;
+            taken += 1;
+            // SAFETY: the word is gone from the table, so the item is ours alone.
+            take(unsafe { I::from_address(word & ADDRESS) });
+        }
+        taken
     }
 
     fn adopt(&mut self, word: u64) {
@@ -342,6 +385,7 @@ impl Segment {
         if capacity == usize::from(self.capacity) {
             return;
         }
+        assert!(room_in(capacity) >= self.len(), "a segment has its largest size and is full");
         let old = std::mem::replace(self, Segment::new(self.depth));
         if capacity > 0 {
             let layout = layout_of(capacity);
@@ -355,7 +399,7 @@ impl Segment {
         old.into_words().for_each(|word| self.place(word));
     }
 
-    /// The occupied words; whoever takes one owns its entry.
+    /// The occupied words; whoever takes one owns its item.
     fn into_words(mut self) -> impl Iterator<Item = u64> {
         let mut at = 0;
         std::iter::from_fn(move || {
@@ -371,15 +415,28 @@ impl Segment {
     }
 }
 
-impl Drop for Segment {
+impl<I: Item + Clone> Clone for Segment<I> {
+    fn clone(&self) -> Segment<I> {
+        let mut clone = Segment::new(self.depth);
+        clone.resize(self.capacity());
+        for word in self.words().iter().filter(|word| **word != 0) {
+            // SAFETY: the word holds a live item, borrowed with the segment; the copy of the handle is never dropped.
+            let item = ManuallyDrop::new(unsafe { I::from_address(word & ADDRESS) });
+            clone.adopt(word_of((word >> MARK_SHIFT) as u16, I::clone(&item)));
+        }
+        clone
+    }
+}
+
+impl<I: Item> Drop for Segment<I> {
     fn drop(&mut self) {
         if self.capacity == 0 {
             return;
         }
         for word in self.words() {
             if *word != 0 {
-                // SAFETY: the segment owns the entry, and the word is never read again.
-                drop(unsafe { Entry::from_address(word & ADDRESS) });
+                // SAFETY: the segment owns the item, and the word is never read again.
+                drop(unsafe { I::from_address(word & ADDRESS) });
             }
         }
         // SAFETY: the words were allocated with this layout.
@@ -387,94 +444,10 @@ impl Drop for Segment {
     }
 }
 
-/// A word with its entry, to be changed.
-#[derive(Debug)]
-pub struct WordMut<'a> {
-    word: &'a mut u64,
-    volatile: &'a mut u16,
-}
-
-impl WordMut<'_> {
-    /// The entry.
-    #[inline]
-    #[must_use]
-    pub fn entry(&self) -> EntryRef<'_> {
-        entry_at(self.word)
-    }
-
-    /// Exchanges the entry for what `change` makes of it, for one with the same key.
-    pub fn replace(&mut self, change: impl FnOnce(Entry) -> Entry) {
-        // SAFETY: nobody sees the word while its entry is out: it is borrowed mutably, and a panic ends the process.
-        let entry = change(unsafe { Entry::from_address(*self.word & ADDRESS) });
-        let was = *self.word & VOLATILE;
-        *self.word = word_of((*self.word >> MARK_SHIFT) as u16, entry);
-        *self.volatile = (*self.volatile + (*self.word & VOLATILE) as u16) - was as u16;
-    }
-
-    /// Changes the entry in place.
-    #[inline]
-    pub fn change<T>(&mut self, change: impl FnOnce(&mut Entry) -> T) -> T {
-        // SAFETY: the word holds a live entry and is borrowed mutably; the copy is given back to it below, unmoved.
-        let mut entry = std::mem::ManuallyDrop::new(unsafe { Entry::from_address(*self.word & ADDRESS) });
-        change(&mut entry)
-    }
-}
-
-#[inline]
-fn word_of(mark: u16, entry: Entry) -> u64 {
-    let volatile = if entry.view().expires_at_ms().is_some() { VOLATILE } else { 0 };
-    let address = entry.into_address();
-    debug_assert_eq!(
-        address & !ADDRESS,
-        0,
-        "user space ends below 2^48, and entries stand on multiples of 8"
-    );
-    u64::from(mark) << MARK_SHIFT | address | volatile
-}
-
-#[inline]
-fn entry_at(word: &u64) -> EntryRef<'_> {
-    // SAFETY: callers pass occupied words of a segment that is borrowed as long as the word is; its entries live in it.
-    unsafe { EntryRef::from_address(word & ADDRESS) }
-}
-
-fn layout_of(capacity: usize) -> Layout {
-    let align = if capacity >= GROUP { 64 } else { 8 };
-    Layout::from_size_align(capacity * 8, align).expect("a segment is small")
-}
-
-/// The capacity with room for `len` entries.
-fn capacity_for(len: usize) -> usize {
-    let mut capacity = 0;
-    while room_in(capacity) < len {
-        capacity = grown(capacity);
-    }
-    capacity
-}
-
-fn room_in(capacity: usize) -> usize {
-    // Small ones fill up to the brim, larger ones to nine tenths: a key's home group or the next has it nearly always.
-    if capacity <= GROUP { capacity } else { capacity - capacity * 3 / 32 }
-}
-
-/// The next capacity: 2, 4, 8, then groups in steps that are size classes of the allocator.
-fn grown(capacity: usize) -> usize {
-    match capacity {
-        0 => 2,
-        2 => 4,
-        4 => 8,
-        _ => {
-            let step = (capacity.next_power_of_two() / 8).max(GROUP);
-            let step = if capacity.is_power_of_two() { (capacity / 4).max(GROUP) } else { step };
-            (capacity + step).min(WORDS_MAX)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyspace::Value;
+    use crate::keyspace::{Entry, Value};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -488,7 +461,7 @@ mod tests {
     }
 
     /// Everything that a walk in steps of about `count` sees, with how often.
-    fn walk(segment: &Segment, among: Among, count: usize) -> BTreeMap<String, usize> {
+    fn walk(segment: &Segment<Entry>, among: Among, count: usize) -> BTreeMap<String, usize> {
         let mut seen = BTreeMap::new();
         let mut from = Some(0);
         while let Some(mark) = from {
@@ -515,7 +488,7 @@ mod tests {
             steps in proptest::collection::vec((0u32..70, 0u8..3), 1..300),
             count in 1usize..20,
         ) {
-            let mut segment = Segment::new(0);
+            let mut segment: Segment<Entry> = Segment::new(0);
             let mut model: BTreeMap<String, (u64, bool)> = BTreeMap::new();
             for (key, step) in steps {
                 let name = format!("k{key}");

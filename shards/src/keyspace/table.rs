@@ -4,15 +4,16 @@
 //! A crowded slot (a hash tag under which millions of keys live) splits its segment by the top bits of the hash, and again
 //! (extendible hashing within the slot), so no step of growth ever moves more than about a thousand words, nor looks at more
 //! entries than that. Walks go by slot, segment and mark: SCAN's cursor is a place in that order, which no growth moves.
+use super::directory::Directory;
 use super::entry::{Entry, EntryRef, Value};
 use super::hash::hash_of;
-use super::segment::{Segment, WordMut};
+use super::segment::{SPLIT_WORDS, Segment};
+use super::walk::{Among, Place, Work, walk};
+use super::word::WordMut;
 use crate::dice::Dice;
 use crate::values::Object;
 use std::ops::Range;
 
-/// Hash bits that tell the segments of a crowded slot apart, at most: a cursor has room for these and one more.
-const DEPTH_MAX: u8 = 15;
 /// Slots under one counter, so that empty stretches are passed over quickly.
 const CHUNK: usize = 64;
 /// A crowded slot with no more keys than this becomes one segment again.
@@ -21,20 +22,8 @@ const UNCROWD_LEN: usize = 256;
 /// The keys of a slot.
 #[derive(Debug)]
 enum Slot {
-    One(Segment),
-    /// The place of its directory in [`Table::crowded`].
-    Crowded(u32),
-}
-
-/// The segments of a crowded slot.
-#[derive(Debug, Default)]
-struct Directory {
-    /// Top bits of the hash that tell a segment.
-    depth: u8,
-    /// For each value of these bits, the segment.
-    map: Vec<u32>,
-    segments: Vec<Segment>,
-    len: usize,
+    One(Segment<Entry>),
+    Crowded(Box<Directory<Entry>>),
 }
 
 /// A key with its hash and slot, worked out once.
@@ -63,8 +52,6 @@ pub struct Table {
     range: Range<u16>,
     /// One a slot of the range; empty until the first key comes.
     slots: Vec<Slot>,
-    crowded: Vec<Directory>,
-    crowded_free: Vec<u32>,
     chunk_lens: Vec<Lens>,
     lens: Lens,
     entries_bytes: usize,
@@ -97,6 +84,15 @@ struct Lens {
     volatile: usize,
 }
 
+impl Lens {
+    fn among(self, among: Among) -> usize {
+        match among {
+            Among::All => self.all,
+            Among::Volatile => self.volatile,
+        }
+    }
+}
+
 impl Table {
     /// An empty table for the slots of a shard.
     #[must_use]
@@ -104,8 +100,6 @@ impl Table {
         Table {
             range,
             slots: Vec::new(),
-            crowded: Vec::new(),
-            crowded_free: Vec::new(),
             chunk_lens: Vec::new(),
             lens: Lens { all: 0, volatile: 0 },
             entries_bytes: 0,
@@ -144,19 +138,11 @@ impl Table {
     pub fn table_bytes(&self) -> usize {
         let words = |slot: &Slot| match slot {
             Slot::One(segment) => segment.memory_bytes(),
-            Slot::Crowded(_) => 0,
-        };
-        let crowded = |directory: &Directory| {
-            directory.map.capacity() * 4
-                + directory
-                    .segments
-                    .iter()
-                    .map(|segment| segment.memory_bytes() + size_of::<Segment>())
-                    .sum::<usize>()
+            Slot::Crowded(directory) => directory.memory_bytes() + size_of::<Directory<Entry>>(),
         };
         let slots =
             self.slots.capacity() * size_of::<Slot>() + self.chunk_lens.capacity() * size_of::<Lens>();
-        slots + self.slots.iter().map(words).sum::<usize>() + self.crowded.iter().map(crowded).sum::<usize>()
+        slots + self.slots.iter().map(words).sum::<usize>()
     }
 
     /// Changes the entry of a key in place; its memory may change by that, its expiry may not.
@@ -197,9 +183,9 @@ impl Table {
             .and_then(|segment| segment.get_mut(key.hash, key.bytes))
             .map(|mut word| {
                 let value = leftover.take().expect("taken once");
-                if word.entry().expires_at_ms() == expires_at_ms && word.entry().version() == version {
+                if word.item().expires_at_ms() == expires_at_ms && word.item().version() == version {
                     leftover = word.change(|entry| entry.overwrite(value)).err();
-                    word.entry().set_lru(lru);
+                    word.item().set_lru(lru);
                 } else {
                     leftover = Some(value);
                 }
@@ -231,15 +217,14 @@ impl Table {
         });
         let at = self.place(key.slot);
         match &mut self.slots[at] {
-            Slot::One(segment) if !segment.wants_split() => segment.insert(key.hash, entry),
+            Slot::One(segment) if !segment.wants_split(SPLIT_WORDS) => segment.insert(key.hash, entry),
             Slot::One(segment) => {
                 let only = std::mem::replace(segment, Segment::new(0));
-                let directory = Directory { depth: 0, map: vec![0], len: only.len(), segments: vec![only] };
-                let index = self.crowd(directory);
-                self.slots[at] = Slot::Crowded(index);
-                self.crowded[index as usize].insert(key.hash, entry);
+                let mut directory = Directory::new(only);
+                directory.insert(key.hash, entry);
+                self.slots[at] = Slot::Crowded(Box::new(directory));
             }
-            Slot::Crowded(index) => self.crowded[*index as usize].insert(key.hash, entry),
+            Slot::Crowded(directory) => directory.insert(key.hash, entry),
         }
     }
 
@@ -248,15 +233,13 @@ impl Table {
         let at = self.place(key.slot);
         let entry = match self.slots.get_mut(at)? {
             Slot::One(segment) => segment.remove(key.hash, key.bytes)?,
-            Slot::Crowded(index) => {
-                let index = *index;
-                let directory = &mut self.crowded[index as usize];
-                let entry = directory.segment_mut(key.hash).remove(key.hash, key.bytes)?;
-                directory.len -= 1;
-                if directory.len <= UNCROWD_LEN {
-                    let only = std::mem::take(directory).into_one();
-                    self.crowded_free.push(index);
-                    self.slots[at] = Slot::One(only);
+            Slot::Crowded(directory) => {
+                let entry = directory.remove(key.hash, key.bytes)?;
+                if directory.len() <= UNCROWD_LEN {
+                    let crowded = std::mem::replace(&mut self.slots[at], Slot::One(Segment::new(0)));
+                    if let Slot::Crowded(directory) = crowded {
+                        self.slots[at] = Slot::One(directory.into_one());
+                    }
                 }
                 entry
             }
@@ -271,7 +254,7 @@ impl Table {
     }
 
     /// Calls `visit` with the entries at and behind a cursor, until it has seen `count` or so; gives back the cursor to go
-    /// on from, none at the end of this table. 0 and [`cursor_at_slot`] are where to begin.
+    /// on from, none at the end of this table. 0 and [`cursor_at_slot`](super::walk::cursor_at_slot) are where to begin.
     ///
     /// An entry that is here during a whole run of cursors is visited at least once in it.
     pub fn scan(&self, cursor: u64, count: usize, visit: impl FnMut(EntryRef<'_>)) -> Option<u64> {
@@ -293,19 +276,19 @@ impl Table {
         let start = Place::of_cursor(cursor);
         let mut work = Work::new(count);
         let mut slot = start.slot.max(usize::from(self.range.start));
-        while let Some((at, segments)) = self.next_occupied(slot, among) {
+        while let Some((at, occupied)) = self.next_occupied(slot, among) {
             if work.is_enough() {
                 return Some(Place::start_of(at));
             }
             let start = if at == start.slot { start } else { Place::slot(at) };
-            for (first, segment) in segments {
-                let Some(mark) = start.mark_in(first, segment) else { continue };
-                if work.is_enough() {
-                    return Some(Place { slot: at, first, mark: 0, depth: segment.depth }.cursor());
+            let next = match occupied {
+                Slot::One(segment) => {
+                    walk(std::iter::once((0, segment)), start, among, &mut work, &mut visit)
                 }
-                if let Some(mark) = segment.scan(among, mark, &mut work, &mut visit) {
-                    return Some(Place { slot: at, first, mark, depth: segment.depth }.cursor());
-                }
+                Slot::Crowded(directory) => directory.walk(start, among, &mut work, &mut visit),
+            };
+            if let Some(place) = next {
+                return Some(place.cursor());
             }
             slot = at + 1;
         }
@@ -330,14 +313,13 @@ impl Table {
             rest -= if here { 0 } else { len };
             here
         })?;
-        loop {
-            let segment = match slot {
-                Slot::One(segment) => segment,
-                Slot::Crowded(index) => self.crowded[*index as usize].at_random(dice),
-            };
-            if let Some(entry) = segment.at_random(dice.next_u64()) {
-                return Some(entry);
-            }
+        match slot {
+            Slot::One(segment) => loop {
+                if let Some(entry) = segment.at(dice.below(segment.capacity() as u64) as usize) {
+                    return Some(entry);
+                }
+            },
+            Slot::Crowded(directory) => Some(directory.random(dice)),
         }
     }
 
@@ -349,7 +331,13 @@ impl Table {
 
     /// The keys of a slot.
     pub fn slot_keys(&self, slot: u16) -> impl Iterator<Item = EntryRef<'_>> {
-        self.segments_of(slot).flat_map(|(_, segment)| segment.iter())
+        let (one, directory) = match self.slots.get(self.place(slot)) {
+            Some(Slot::One(segment)) => (Some(segment), None),
+            Some(Slot::Crowded(directory)) => (None, Some(&**directory)),
+            None => (None, None),
+        };
+        let one = one.into_iter().flat_map(Segment::iter);
+        one.chain(directory.into_iter().flat_map(Directory::iter))
     }
 
     /// Every entry.
@@ -375,34 +363,30 @@ impl Table {
     #[inline]
     pub fn prefetch_entry(&self, slot: u16, hash: u64) {
         if let Some(segment) = self.segment(slot, hash) {
-            segment.prefetch_entry(hash);
+            segment.prefetch_item(hash);
         }
     }
 
     /// Frees up to `budget` entries; whether the table is empty then. For tables nobody uses any more. Collections that take
     /// longer are handed to `heavy`.
     pub fn free_some(&mut self, mut budget: usize, heavy: &mut Vec<Object>) -> bool {
+        let entries_bytes = &mut self.entries_bytes;
+        let mut free = |mut entry: Entry| {
+            *entries_bytes -= entry.view().memory_bytes();
+            if entry.view().as_object().is_some_and(|object| object.is_heavy()) {
+                heavy.extend(entry.take_object());
+            }
+        };
         while budget > 0 {
-            if let Some(directory) = self.crowded.last_mut() {
-                match directory.segments.last_mut() {
-                    Some(segment) => budget -= drain(segment, budget, &mut self.entries_bytes, heavy),
-                    None => drop(self.crowded.pop()),
-                }
-                if directory_is_drained(self.crowded.last_mut()) {
-                    self.crowded.pop();
-                }
-                continue;
-            }
-            match self.slots.last_mut() {
-                Some(Slot::One(segment)) if segment.len() > 0 => {
-                    budget -= drain(segment, budget, &mut self.entries_bytes, heavy);
-                }
-                Some(_) => {
-                    self.slots.pop();
-                    budget -= 1;
-                }
+            let taken = match self.slots.last_mut() {
+                Some(Slot::One(segment)) => segment.take_some(budget, &mut free),
+                Some(Slot::Crowded(directory)) => directory.take_some(budget, &mut free),
                 None => return true,
+            };
+            if taken == 0 {
+                self.slots.pop();
             }
+            budget -= taken.max(1);
         }
         false
     }
@@ -414,27 +398,27 @@ impl Table {
     }
 
     #[inline]
-    fn segment(&self, slot: u16, hash: u64) -> Option<&Segment> {
+    fn segment(&self, slot: u16, hash: u64) -> Option<&Segment<Entry>> {
         Some(match self.slots.get(self.place(slot))? {
             Slot::One(segment) => segment,
-            Slot::Crowded(index) => self.crowded[*index as usize].segment(hash),
+            Slot::Crowded(directory) => directory.segment(hash),
         })
     }
 
     #[inline]
-    fn segment_mut(&mut self, slot: u16, hash: u64) -> Option<&mut Segment> {
+    fn segment_mut(&mut self, slot: u16, hash: u64) -> Option<&mut Segment<Entry>> {
         let at = self.place(slot);
         Some(match self.slots.get_mut(at)? {
             Slot::One(segment) => segment,
-            Slot::Crowded(index) => self.crowded[*index as usize].segment_mut(hash),
+            Slot::Crowded(directory) => directory.segment_mut(hash),
         })
     }
 
-    fn with_word<T>(&mut self, key: Hashed<'_>, act: impl FnOnce(&mut WordMut<'_>) -> T) -> Option<T> {
+    fn with_word<T>(&mut self, key: Hashed<'_>, act: impl FnOnce(&mut WordMut<'_, Entry>) -> T) -> Option<T> {
         let mut word = self.segment_mut(key.slot, key.hash)?.get_mut(key.hash, key.bytes)?;
-        let before = (word.entry().memory_bytes(), word.entry().expires_at_ms().is_some());
+        let before = (word.item().memory_bytes(), word.item().expires_at_ms().is_some());
         let result = act(&mut word);
-        let after = (word.entry().memory_bytes(), word.entry().expires_at_ms().is_some());
+        let after = (word.item().memory_bytes(), word.item().expires_at_ms().is_some());
         self.entries_bytes = self.entries_bytes - before.0 + after.0;
         if before.1 != after.1 {
             self.count(key.slot, |lens| if after.1 { lens.volatile += 1 } else { lens.volatile -= 1 });
@@ -456,249 +440,29 @@ impl Table {
         }
     }
 
-    fn crowd(&mut self, directory: Directory) -> u32 {
-        if let Some(index) = self.crowded_free.pop() {
-            self.crowded[index as usize] = directory;
-            return index;
-        }
-        self.crowded.push(directory);
-        (self.crowded.len() - 1) as u32
-    }
-
     fn slot_len_of(&self, slot: &Slot) -> usize {
         match slot {
             Slot::One(segment) => segment.len(),
-            Slot::Crowded(index) => self.crowded[*index as usize].len,
+            Slot::Crowded(directory) => directory.len(),
         }
     }
 
-    /// The segments of a slot in the order of hashes, each with the place of its first hash.
-    fn segments_of(&self, slot: u16) -> impl Iterator<Item = (u32, &Segment)> {
-        let (one, directory) = match self.slots.get(self.place(slot)) {
-            Some(Slot::One(segment)) => (Some((0, segment)), None),
-            Some(Slot::Crowded(index)) => (None, Some(&self.crowded[*index as usize])),
-            None => (None, None),
-        };
-        one.into_iter().chain(directory.into_iter().flat_map(Directory::in_order))
-    }
-
-    /// The first slot from `slot` on that has such keys (or may have them, a crowded one), with its segments.
-    fn next_occupied(
-        &self,
-        slot: usize,
-        among: Among,
-    ) -> Option<(usize, impl Iterator<Item = (u32, &Segment)>)> {
+    /// The first slot from `slot` on that has such keys (or may have them, a crowded one).
+    fn next_occupied(&self, slot: usize, among: Among) -> Option<(usize, &Slot)> {
         let mut at = slot - usize::from(self.range.start);
         while at < self.slots.len() {
-            if among.of(self.chunk_lens[at / CHUNK]) == 0 {
+            if self.chunk_lens[at / CHUNK].among(among) == 0 {
                 at = (at / CHUNK + 1) * CHUNK;
                 continue;
             }
-            let occupied = match &self.slots[at] {
-                Slot::One(segment) => segment.len_among(among) > 0,
-                Slot::Crowded(_) => true,
-            };
-            if occupied {
-                let slot = usize::from(self.range.start) + at;
-                return Some((slot, self.segments_of(slot as u16)));
+            let slot = &self.slots[at];
+            match slot {
+                Slot::One(segment) if segment.len_among(among) == 0 => {}
+                _ => return Some((usize::from(self.range.start) + at, slot)),
             }
             at += 1;
         }
         None
-    }
-}
-
-/// Which entries a walk is to meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Among {
-    All,
-    /// Those that expire.
-    Volatile,
-}
-
-impl Among {
-    fn of(self, lens: Lens) -> usize {
-        match self {
-            Among::All => lens.all,
-            Among::Volatile => lens.volatile,
-        }
-    }
-}
-
-/// What a walk has done, and how much it is to do.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) seen: usize,
-    /// Groups of words that were passed.
-    pub(super) groups: usize,
-    count: usize,
-}
-
-impl Work {
-    /// Groups that may be passed for each entry that is to be seen: few are empty unless a segment lost most of its own.
-    const GROUPS_PER_ENTRY: usize = 10;
-
-    /// Work for about `count` entries, at least one.
-    pub(super) fn new(count: usize) -> Work {
-        Work { seen: 0, groups: 0, count: count.max(1) }
-    }
-
-    pub(super) fn is_enough(&self) -> bool {
-        self.seen >= self.count || self.groups >= self.count.saturating_mul(Work::GROUPS_PER_ENTRY)
-    }
-}
-
-/// A place in the order of a walk: slot, segment, mark. Within a segment the order is that of marks, so a place inside one
-/// holds only for what this segment held: its depth tells whether it was merged with others since.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    slot: usize,
-    /// The least directory bits of the segment, at the top of 32.
-    first: u32,
-    mark: u16,
-    depth: u8,
-}
-
-/// A cursor is 46 bits, so that a double can carry it: from the top the slot, 16 bits that name a segment, the mark. The
-/// directory bits of the segment are followed by a 1, which tells its depth; all 0 is the beginning of the slot.
-const SLOT_SHIFT: u32 = 32;
-
-impl Place {
-    fn slot(slot: usize) -> Place {
-        Place { slot, first: 0, mark: 0, depth: 0 }
-    }
-    fn cursor(self) -> u64 {
-        let segment = self.first | 1 << (31 - u32::from(self.depth));
-        Place::start_of(self.slot) | u64::from(segment) | u64::from(self.mark)
-    }
-    fn start_of(slot: usize) -> u64 {
-        (slot as u64) << SLOT_SHIFT
-    }
-    fn of_cursor(cursor: u64) -> Place {
-        let slot = (cursor >> SLOT_SHIFT) as usize;
-        let segment = cursor as u32 >> 16;
-        if segment == 0 {
-            return Place::slot(slot);
-        }
-        let depth = (15 - segment.trailing_zeros()) as u8;
-        Place { slot, first: (segment & (segment - 1)) << 16, mark: cursor as u16, depth }
-    }
-    /// The mark from which a segment of the slot is still due; none where it lies before this place.
-    fn mark_in(self, first: u32, segment: &Segment) -> Option<u16> {
-        if segment_end(first, segment) < u64::from(self.first) {
-            return None;
-        }
-        // The same segment, or the lower part of what it was split into. A merged one is due as a whole: of its other parts
-        // nothing may have been seen.
-        let same = first == self.first && segment.depth >= self.depth;
-        Some(if same { self.mark } else { 0 })
-    }
-}
-
-/// The last place (directory bits and mark) of a segment whose first is `first`.
-fn segment_end(first: u32, segment: &Segment) -> u64 {
-    u64::from(first) + (1u64 << (32 - u32::from(segment.depth))) - 1
-}
-
-/// The cursor with which a walk of a slot begins.
-#[must_use]
-pub fn cursor_at_slot(slot: u16) -> u64 {
-    Place::start_of(usize::from(slot))
-}
-
-/// The slot of the place that a cursor means; none behind the last slot, where nothing is.
-#[must_use]
-pub fn slot_of_cursor(cursor: u64) -> Option<u16> {
-    u16::try_from(cursor >> SLOT_SHIFT).ok().filter(|slot| *slot < crate::slot::SLOT_COUNT)
-}
-
-/// Frees up to `budget` entries of a segment; how many, and 1 for looking at an empty one.
-fn drain(segment: &mut Segment, budget: usize, entries_bytes: &mut usize, heavy: &mut Vec<Object>) -> usize {
-    let mut freed = 0;
-    while freed < budget {
-        let Some(mut entry) = segment.pop() else { break };
-        *entries_bytes -= entry.view().memory_bytes();
-        if entry.view().as_object().is_some_and(|object| object.is_heavy()) {
-            heavy.extend(entry.take_object());
-        }
-        freed += 1;
-    }
-    freed.max(1)
-}
-
-fn directory_is_drained(directory: Option<&mut Directory>) -> bool {
-    directory.is_some_and(|directory| {
-        while directory.segments.last().is_some_and(|segment| segment.len() == 0) {
-            directory.segments.pop();
-        }
-        directory.segments.is_empty()
-    })
-}
-
-impl Directory {
-    #[inline]
-    fn index(&self, hash: u64) -> usize {
-        // Two shifts: a shift by 64 is none in a processor.
-        self.map[(hash >> 1 >> (63 - u32::from(self.depth))) as usize] as usize
-    }
-    #[inline]
-    fn segment(&self, hash: u64) -> &Segment {
-        &self.segments[self.index(hash)]
-    }
-    #[inline]
-    fn segment_mut(&mut self, hash: u64) -> &mut Segment {
-        let index = self.index(hash);
-        &mut self.segments[index]
-    }
-
-    fn insert(&mut self, hash: u64, entry: Entry) {
-        while self.segment(hash).wants_split() && self.segment(hash).depth < DEPTH_MAX {
-            self.split(self.index(hash));
-        }
-        self.len += 1;
-        self.segment_mut(hash).insert(hash, entry);
-    }
-
-    fn split(&mut self, index: usize) {
-        if self.segments[index].depth == self.depth {
-            self.map = self.map.iter().flat_map(|&segment| [segment, segment]).collect();
-            self.depth += 1;
-        }
-        let high = self.segments[index].split(hash_of);
-        let bit = self.depth - high.depth;
-        let new = self.segments.len() as u32;
-        self.segments.push(high);
-        for (bits, segment) in self.map.iter_mut().enumerate() {
-            if *segment == index as u32 && bits >> bit & 1 == 1 {
-                *segment = new;
-            }
-        }
-    }
-
-    fn in_order(&self) -> impl Iterator<Item = (u32, &Segment)> {
-        let width = 32 - u32::from(self.depth);
-        self.map
-            .iter()
-            .enumerate()
-            .filter(|(bits, segment)| *bits == 0 || self.map[bits - 1] != **segment)
-            .map(move |(bits, segment)| (((bits as u64) << width) as u32, &self.segments[*segment as usize]))
-    }
-
-    /// A segment by its share of the keys: one whose words are as many as the draw asks for.
-    fn at_random(&self, dice: &mut Dice) -> &Segment {
-        let largest = self.segments.iter().map(Segment::len).max().unwrap_or(1).max(1);
-        loop {
-            let segment = &self.segments[dice.below(self.segments.len() as u64) as usize];
-            if dice.below(largest as u64) < segment.len() as u64 {
-                return segment;
-            }
-        }
-    }
-
-    fn into_one(self) -> Segment {
-        let mut one = Segment::new(0);
-        self.segments.into_iter().for_each(|segment| one.absorb(segment));
-        one
     }
 }
 
@@ -820,7 +584,8 @@ mod tests {
                     for key in (0..5000).filter(|key| key % 25 != 0) {
                         table.remove(Hashed::new(format!("{{hot}}{key}").as_bytes()));
                     }
-                    assert_eq!(table.crowded_free.len(), 1, "one segment is left");
+                    let is_crowded = |slot: &Slot| matches!(slot, Slot::Crowded(_));
+                    assert!(!table.slots.iter().any(is_crowded), "one segment is left");
                 }
                 let Some(at) = cursor else { break };
                 cursor = table.scan(at, 10, |entry| {
@@ -828,19 +593,6 @@ mod tests {
                 });
             }
             assert!(kept.is_subset(&seen), "missed {:?}", kept.difference(&seen).next());
-        }
-    }
-
-    #[test]
-    fn a_cursor_carries_its_place() {
-        for slot in [0, 1, 16_383] {
-            assert_eq!(slot_of_cursor(cursor_at_slot(slot)), Some(slot));
-        }
-        assert_eq!(slot_of_cursor(u64::from(crate::slot::SLOT_COUNT) << SLOT_SHIFT), None);
-        for (first, depth) in [(0, 0), (0x8000_0000, 1), (0xabc0_0000, 10), (0xabcc_0000, 15), (0, 15)] {
-            let place = Place { slot: 16_383, first, mark: 0x1234, depth };
-            assert_eq!(format!("{:?}", Place::of_cursor(place.cursor())), format!("{place:?}"));
-            assert!(place.cursor() < 1 << 53, "a client may keep cursors as doubles");
         }
     }
 

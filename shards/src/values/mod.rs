@@ -11,13 +11,20 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
+pub mod field;
 pub mod hash;
+pub mod hyperloglog;
+pub mod intset;
 pub mod list;
 pub mod listpack;
 pub mod lzf;
+pub mod member;
+pub mod members;
+mod packed;
 pub mod quicklist;
 pub mod set;
 pub mod stream;
+pub mod tree;
 pub mod zset;
 
 pub use hash::Hash;
@@ -70,6 +77,10 @@ pub trait Kind: Sized + Into<Object> {
     fn free_cost(&self) -> usize;
     /// Gives about `budget` allocations back; whether it is empty then. For one that nobody uses any more.
     fn free_some(&mut self, budget: usize) -> bool;
+    /// Whether elements of it expire by themselves.
+    fn has_deadlines(&self) -> bool {
+        false
+    }
 }
 
 /// What a collection's change may need besides its arguments.
@@ -222,6 +233,11 @@ impl Object {
             value.digest(digest);
         }
         each!(self, value => add(value, digest));
+    }
+    /// Whether elements of it expire by themselves.
+    #[must_use]
+    pub fn has_deadlines(&self) -> bool {
+        each!(self, value => value.has_deadlines())
     }
     /// Whether freeing it takes so long that it is done in slices.
     #[must_use]

@@ -1,12 +1,124 @@
-//! The kind `set`.
+//! Sets: integers in an intset, a few short members in a listpack, else a table of members.
+//!
+//! The encodings are Redis's, and so are the points at which one becomes another; none ever becomes a smaller one again.
 #![expect(unsafe_code, reason = "an entry keeps the address of what this holds")]
-#![expect(clippy::box_collection, reason = "an entry has room for one word")]
-use super::Kind;
-use crate::digest::Digest;
+pub mod algebra;
+mod convert;
+mod draw;
+mod index;
+pub use draw::Taken;
+#[cfg(test)]
+mod tests;
 
-/// A set.
+use super::Kind;
+use super::intset::Intset;
+use super::listpack::Listpack;
+use super::member::Member;
+use super::members::Members;
+use crate::digest::Digest;
+use crate::keyspace::StrRef;
+use crate::number::parse_i64;
+use crate::settings::Settings;
+
+/// The table of a big set.
+pub(crate) type Table = Members<Member<0>>;
+
+/// A set of byte strings.
 #[derive(Debug)]
-pub struct Set(Box<Vec<Box<[u8]>>>);
+pub struct Set(Form);
+
+/// Its encoding. Each is one address, which is what an entry keeps.
+#[derive(Debug)]
+enum Form {
+    Ints(Intset),
+    Packed(Listpack),
+    Table(Box<Table>),
+}
+
+const TAG_INTS: u64 = 0;
+const TAG_PACKED: u64 = 1;
+const TAG_TABLE: u64 = 2;
+
+impl Set {
+    /// Adds a member; whether it is new.
+    pub fn add(&mut self, member: &[u8], settings: &Settings) -> bool {
+        match &mut self.0 {
+            Form::Ints(ints) => {
+                let Some(int) = parse_i64(member) else {
+                    self.push(member, settings);
+                    return true;
+                };
+                let is_new = ints.insert(int);
+                if is_new {
+                    self.limit_ints(settings);
+                }
+                return is_new;
+            }
+            Form::Packed(packed) if is_packed_in(packed, member) => return false,
+            Form::Packed(_) => {}
+            Form::Table(table) => {
+                let hash = Table::hash(member);
+                if table.get_hashed(hash, member).is_some() {
+                    return false;
+                }
+            }
+        }
+        self.push(member, settings);
+        true
+    }
+
+    /// Takes a member out; whether it was there.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match &mut self.0 {
+            Form::Ints(ints) => parse_i64(member).is_some_and(|int| ints.remove(int)),
+            Form::Packed(packed) => {
+                let at = packed.first().and_then(|first| packed.find(first, member, 0));
+                at.map(|at| packed.remove(at)).is_some()
+            }
+            Form::Table(table) => table.remove(member).is_some(),
+        }
+    }
+
+    /// Whether a member is there.
+    #[must_use]
+    pub fn contains(&self, member: &[u8]) -> bool {
+        match &self.0 {
+            Form::Ints(ints) => parse_i64(member).is_some_and(|int| ints.contains(int)),
+            Form::Packed(packed) => is_packed_in(packed, member),
+            Form::Table(table) => table.get(member).is_some(),
+        }
+    }
+
+    /// Every member: integers ascending, those of a listpack in the order in which they came, those of a table in none.
+    pub fn iter(&self) -> impl Iterator<Item = StrRef<'_>> {
+        match &self.0 {
+            Form::Ints(ints) => OneOf::First(ints.iter().map(StrRef::Int)),
+            Form::Packed(packed) => OneOf::Second(packed.iter()),
+            Form::Table(table) => OneOf::Third(table.iter().map(|member| StrRef::Bytes(member.bytes()))),
+        }
+    }
+
+    /// Calls `visit` with about `count` members from a cursor on, 0 being where to begin; gives back the cursor to go on from, 0
+    /// at the end. A set without a table is visited whole, wherever the cursor stands.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(StrRef<'_>)) -> u64 {
+        if let Form::Table(table) = &self.0 {
+            return table.scan(cursor, count, |member| visit(StrRef::Bytes(member.bytes())));
+        }
+        self.iter().for_each(visit);
+        0
+    }
+
+    /// Whether its members stand in a table: then it may be large, and looking for one costs the same whatever its length.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        matches!(self.0, Form::Table(_))
+    }
+}
+
+#[inline]
+fn is_packed_in(packed: &Listpack, member: &[u8]) -> bool {
+    packed.first().and_then(|first| packed.find(first, member, 0)).is_some()
+}
 
 impl Kind for Set {
     const FORM: u8 = 8;
@@ -14,35 +126,101 @@ impl Kind for Set {
     const TYPE: u32 = 2;
 
     fn empty() -> Self {
-        Set(Box::default())
+        Set(Form::Ints(Intset::new()))
     }
     fn into_word(self) -> u64 {
-        Box::into_raw(self.0) as u64
+        match self.0 {
+            Form::Ints(ints) => ints.into_address() | TAG_INTS,
+            Form::Packed(packed) => packed.into_address() | TAG_PACKED,
+            Form::Table(table) => Box::into_raw(table) as u64 | TAG_TABLE,
+        }
     }
+    #[inline]
     unsafe fn from_word(word: u64) -> Self {
-        // SAFETY: the word came from `into_word`, so a box of this type is behind it.
-        Set(unsafe { Box::from_raw(word as *mut _) })
+        let address = word & !super::TAG;
+        Set(match word & super::TAG {
+            // SAFETY: the tag says that the address is that of an intset, and the caller that it is ours.
+            TAG_INTS => Form::Ints(unsafe { Intset::from_address(address) }),
+            // SAFETY: the same for a listpack.
+            TAG_PACKED => Form::Packed(unsafe { Listpack::from_address(address) }),
+            // SAFETY: the same for a boxed table.
+            _ => Form::Table(unsafe { Box::from_raw(address as *mut Table) }),
+        })
     }
+    #[inline]
     fn len(&self) -> usize {
-        self.0.len()
+        match &self.0 {
+            Form::Ints(ints) => ints.len(),
+            Form::Packed(packed) => packed.len(),
+            Form::Table(table) => table.len(),
+        }
     }
     fn encoding(&self) -> &'static str {
-        "set"
+        match &self.0 {
+            Form::Ints(_) => "intset",
+            Form::Packed(_) => "listpack",
+            Form::Table(_) => "hashtable",
+        }
     }
     fn memory_bytes(&self) -> usize {
-        self.0.iter().map(|element| element.len()).sum()
+        match &self.0 {
+            Form::Ints(ints) => ints.memory_bytes(),
+            Form::Packed(packed) => packed.memory_bytes(),
+            Form::Table(table) => crate::memory::allocation_bytes(size_of::<Table>()) + table.memory_bytes(),
+        }
     }
     fn copy(&self) -> Self {
-        Set(self.0.clone())
+        Set(match &self.0 {
+            Form::Ints(ints) => Form::Ints(ints.clone()),
+            Form::Packed(packed) => Form::Packed(packed.clone()),
+            Form::Table(table) => Form::Table(table.clone()),
+        })
     }
     fn digest(&self, digest: &mut Digest) {
-        self.0.iter().for_each(|element| digest.mix(element));
+        self.iter().for_each(|member| digest.add(member.bytes(&mut [0; 20])));
     }
     fn free_cost(&self) -> usize {
-        self.0.len()
+        match &self.0 {
+            Form::Ints(_) | Form::Packed(_) => 1,
+            Form::Table(table) => table.len(),
+        }
     }
     fn free_some(&mut self, budget: usize) -> bool {
-        self.0.truncate(self.0.len().saturating_sub(budget));
-        self.0.is_empty()
+        match &mut self.0 {
+            Form::Ints(_) | Form::Packed(_) => true,
+            Form::Table(table) => table.free_some(budget),
+        }
+    }
+}
+
+/// One of three iterators over the same.
+enum OneOf<A, B, C> {
+    First(A),
+    Second(B),
+    Third(C),
+}
+
+impl<T, A, B, C> Iterator for OneOf<A, B, C>
+where
+    A: Iterator<Item = T>,
+    B: Iterator<Item = T>,
+    C: Iterator<Item = T>,
+{
+    type Item = T;
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        match self {
+            OneOf::First(iter) => iter.next(),
+            OneOf::Second(iter) => iter.next(),
+            OneOf::Third(iter) => iter.next(),
+        }
+    }
+    // A loop of its own for each, not a look at which it is for every element.
+    fn fold<S, F: FnMut(S, T) -> S>(self, init: S, step: F) -> S {
+        match self {
+            OneOf::First(iter) => iter.fold(init, step),
+            OneOf::Second(iter) => iter.fold(init, step),
+            OneOf::Third(iter) => iter.fold(init, step),
+        }
     }
 }
