@@ -159,18 +159,17 @@ impl Stream {
         if node.head().live == 1 {
             self.remove_node(base);
         } else {
-            self.change_node(base, |node| node.bury(spot));
+            self.change_node(base, |node| node.bury(&[spot]));
         }
         self.0.len -= 1;
         true
     }
 
-    fn change_node<T: Default>(&mut self, base: Id, change: impl FnOnce(&mut Node) -> T) -> T {
-        let Some(node) = self.0.nodes.get_mut(&base) else { return T::default() };
+    fn change_node(&mut self, base: Id, change: impl FnOnce(&mut Node)) {
+        let Some(node) = self.0.nodes.get_mut(&base) else { return };
         let before = node.0.memory_bytes();
-        let value = change(node);
+        change(node);
         self.0.node_bytes = self.0.node_bytes - before + node.0.memory_bytes();
-        value
     }
 
     fn remove_node(&mut self, base: Id) {

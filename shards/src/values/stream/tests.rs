@@ -275,6 +275,29 @@ fn nodes_are_laid_out_as_redis_lays_them_out() {
 const NODE_OF_REDIS: &str = "380000001600020101010101816602000102010001000181760204010301000101010201040100010401dfff0201018167028177020601ff";
 
 #[test]
+fn counts_that_change_their_width_leave_entries_in_their_places() {
+    // From 128 on a count takes two bytes: the head of a node of many entries shrinks and grows.
+    let settings = settings(400, 1 << 20);
+    for references in [References::Keep, References::Delete] {
+        let (mut stream, mut model) = (Stream::empty(), Model::default());
+        for ms in 1..=400 {
+            let step = Step::Append((1, ms), vec![(b"f".to_vec(), b"v".to_vec())]);
+            model.apply(&mut stream, &step, &settings);
+        }
+        assert!(stream.add_group(b"g", Group::default()));
+        for max in [390, 300, 275, 272, 271, 129, 128, 127, 3, 0] {
+            let bound = Bound::Len(max);
+            let deleted = stream.trim(Trim { bound, is_approximate: false, limit: None, references });
+            for _ in 0..deleted {
+                model.entries.pop_first();
+            }
+            assert_eq!(model.entries.len() as u64, max);
+            model.check(&stream, 400);
+        }
+    }
+}
+
+#[test]
 fn large_streams_are_freed_in_slices() {
     let mut stream = Stream::empty();
     let settings = settings(10, 4096);
