@@ -276,11 +276,12 @@ impl<'a> Reading<'a> {
             From::Id(id) => Box::from(id.text(&mut [0; 41])),
             From::New => Box::from(*id),
         });
+        let now_ms = cx.now_ms;
         cx.wait_for(Wait {
             awaits: if self.group.is_some() { Awaits::Group } else { Awaits::Stream },
             keys: self.keys.iter().map(|key| (*key).into()).collect(),
             destination: None,
-            until_ms: (block_ms > 0).then(|| cx.now_ms + block_ms),
+            until_ms: (block_ms > 0).then(|| now_ms + block_ms),
             args: Some(words.iter().map(|word| Box::from(*word)).chain(ids).collect()),
         })
     }
