@@ -8,6 +8,7 @@ pub mod bitmap;
 pub mod counter;
 pub mod debug;
 mod deferred;
+pub mod dump;
 mod elements;
 pub mod expire;
 pub mod generic;
@@ -111,6 +112,7 @@ pub const FAMILIES: &[&[Command]] = &[
     scan::COMMANDS,
     keyspace::COMMANDS,
     object::COMMANDS,
+    dump::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
     list::COMMANDS,
