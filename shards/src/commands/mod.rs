@@ -42,6 +42,7 @@ pub mod set;
 mod set_tests;
 pub mod setalgebra;
 pub mod setdraw;
+pub mod sort;
 pub mod stream;
 pub mod stream_add;
 pub mod stream_claim;
@@ -112,6 +113,7 @@ pub const FAMILIES: &[&[Command]] = &[
     scan::COMMANDS,
     keyspace::COMMANDS,
     object::COMMANDS,
+    sort::COMMANDS,
     dump::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
