@@ -178,3 +178,31 @@ fn put(cx: &mut Keys<'_>, key: Key<'_>, loaded: Loaded<'_>, expiry: Expiry, word
     }
     cx.wrote(key, Class::GENERIC, "restore");
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::testing::World;
+
+    #[test]
+    fn effects_are_those_of_redis() {
+        let mut world = World::new();
+        let hello = r"\x00\x05hello\n\x00cr\xdfve4 \n";
+        for (words, effects) in [
+            ("0 P", "1: new k, restore k; RESTORE k 0 P"),
+            ("0 P REPLACE FREQ 5", "1: new k, restore k; RESTORE k 0 P REPLACE FREQ 5"),
+            ("5 P replace", "1: new k, restore k; RESTORE k 1700000000005 P replace ABSTTL"),
+            (
+                "1800000000000 P REPLACE ABSTTL",
+                "1: new k, restore k; RESTORE k 1800000000000 P REPLACE ABSTTL",
+            ),
+            // Its time has come: only what it would have replaced goes.
+            ("1 P REPLACE ABSTTL", "1: del k; DEL k"),
+            ("1 P REPLACE ABSTTL", "0: ; "),
+        ] {
+            let line = format!("RESTORE k {}", words.replacen('P', &format!("\"{hello}\""), 1));
+            assert_eq!(world.run(&line), "+OK", "{line}");
+            assert_eq!(world.effects(), effects.replace(" P", &format!(" {hello}")), "{line}");
+        }
+        assert_eq!(world.run("DUMP k"), "(nil)");
+    }
+}

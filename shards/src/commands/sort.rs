@@ -300,3 +300,42 @@ fn store<'a>(
     }
     len
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::World;
+
+    #[test]
+    fn effects_are_those_of_redis() {
+        let mut world = World::new();
+        world.run("RPUSH l 3 1 2");
+        for (line, reply, effects) in [
+            ("SORT l", "*3 \"1\" \"2\" \"3\"", "0: ; "),
+            ("SORT l STORE d", ":3", "3: new d, sortstore d; SORT l STORE d"),
+            ("SORT l LIMIT 0 1 STORE d", ":1", "1: sortstore d; SORT l LIMIT 0 1 STORE d"),
+            ("SORT missing STORE d", ":0", "1: del d; SORT missing STORE d"),
+            ("SORT missing STORE d", ":0", "0: ; "),
+        ] {
+            assert_eq!((world.run(line), world.effects()), (reply.to_owned(), effects.to_owned()), "{line}");
+        }
+    }
+
+    #[test]
+    fn words_tell_which_keys_are_touched() {
+        let words = |line: &'static str| -> Vec<&[u8]> { line.split(' ').map(str::as_bytes).collect() };
+        for (line, reads, stores) in [
+            ("SORT l", false, None),
+            ("SORT l BY nosort GET # STORE d", false, Some(7)),
+            ("SORT l BY w_* STORE d", true, Some(5)),
+            ("SORT l GET h_*->f", true, None),
+            ("SORT l GET #* STORE BY", true, Some(5)),
+            ("SORT l BY STORE LIMIT STORE STORE", false, None),
+            ("SORT l STORE a STORE b", false, Some(5)),
+            ("SORT l STORE", false, None),
+        ] {
+            let args = words(line);
+            assert_eq!((reads_other_keys(&args), destination_at(&args)), (reads, stores), "{line}");
+        }
+    }
+}

@@ -1,9 +1,6 @@
 //! What DUMP puts round a value: the type before it, version and checksum behind it.
 use super::crc64::crc64;
 
-/// Bytes of version and checksum.
-const TRAILER_BYTES: usize = 2 + 8;
-
 /// Ends a payload.
 pub fn seal(payload: &mut Vec<u8>, version: u16) {
     payload.extend_from_slice(&version.to_le_bytes());
@@ -21,12 +18,6 @@ pub fn open(payload: &[u8]) -> Option<(&[u8], u16)> {
     is_whole.then_some((value, version))
 }
 
-/// Bytes of a payload whose value, without its type, takes `value_bytes`.
-#[must_use]
-pub fn sealed_bytes(value_bytes: usize) -> usize {
-    1 + value_bytes + TRAILER_BYTES
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,7 +31,6 @@ mod tests {
         seal(&mut payload, 10);
         assert_eq!(payload, HELLO);
         assert_eq!(open(HELLO), Some((&b"\x00\x05hello"[..], 10)));
-        assert_eq!(sealed_bytes(6), HELLO.len());
     }
 
     #[test]
