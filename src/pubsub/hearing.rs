@@ -344,7 +344,7 @@ fn render_news(news: &News, conn: &mut Conn, out: &mut Vec<u8>) {
             match keys {
                 _ if !hears => {}
                 Some(keys) => reply.bulks(keys.iter().map(|key| &**key)),
-                None => reply.null_array(),
+                None => reply.null(),
             }
         }
     }
