@@ -14,6 +14,7 @@ pub mod glob;
 pub mod keyspace;
 pub mod memory;
 pub mod number;
+pub mod rdb;
 pub mod reply;
 pub mod settings;
 pub mod shard;

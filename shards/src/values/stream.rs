@@ -15,6 +15,7 @@ mod id;
 mod lag;
 mod node;
 mod radix;
+mod sorted;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -284,8 +285,8 @@ impl Kind for Stream {
         }
     }
     fn free_cost(&self) -> usize {
-        let pending = self.0.groups.values().map(|group| group.pending_len());
-        1 + self.0.nodes.len() + pending.sum::<usize>()
+        let groups = self.0.groups.values().map(|group| group.free_cost());
+        1 + self.0.nodes.len() + groups.sum::<usize>()
     }
     fn free_some(&mut self, mut budget: usize) -> bool {
         while budget > 0 {
