@@ -158,6 +158,7 @@ impl Core {
                 let mut unheard = Reply::new(conn.session.resp);
                 self.run_server(conn, entry, &plan.queued.args(command), &mut unheard);
             }
+            self.note_aside(conn, &mut plan, command);
             plan.pieces.push(Piece::Known(Vec::new()));
         }
         let deferred = Deferred { queued: plan.queued.clone(), next: 0, replies: Vec::new() };
@@ -179,9 +180,6 @@ impl Core {
                 continue;
             }
             let came = self.run_in_exec(conn, &deferred.queued, command);
-            if self.shared.exchange.is_monitored() {
-                self.show(conn, table().entry(command.id).spec, &deferred.queued.args(command));
-            }
             match came {
                 Came::Reply(reply) => deferred.replies.push(reply),
                 Came::Question(ask, finish) => {

@@ -308,6 +308,8 @@ const INVALIDATE: &[u8] = b"__redis__:invalidate";
 /// What a connection gets of a line or an invalidation: nothing if it has no ear for it.
 fn render(message: &Message, conn: &mut Conn, out: &mut Vec<u8>) {
     match message {
+        // After its last reply nothing comes.
+        _ if conn.closing => {}
         Message::Line(line) => out.extend_from_slice(line),
         Message::Invalidation(Invalidation { news, .. }) => render_news(news, conn, out),
         Message::Published { .. } => {}
