@@ -33,6 +33,8 @@ impl Core {
         conn.totals.bytes_in += bytes.len() as u64;
         self.stats.bytes_in += bytes.len() as u64;
         self.stats.reads += 1;
+        // What was posted before the client sent this it hears before it is answered.
+        self.hear();
         if conn.input.is_empty() {
             let consumed = self.feed(conn, bytes);
             conn.input.bytes.extend_from_slice(&bytes[consumed..]);
