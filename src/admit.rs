@@ -72,6 +72,9 @@ impl Core {
                 entry.spec.name
             )));
         }
+        if conn.session.is_monitor && flags.has_any(Flags::READ.and(Flags::WRITE).and(Flags::MAY_REPLICATE)) {
+            return refuse(Fault::new("ERR Replica can't interact with the keyspace"));
+        }
         if self.alerted { self.look_closer(conn, entry) } else { Ok(entry) }
     }
 

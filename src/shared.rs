@@ -112,6 +112,8 @@ pub struct Published {
     pub dirty: AtomicU64,
     /// Bytes of keys and values.
     pub entries_bytes: AtomicU64,
+    /// Tracked keys, and how many clients they have together.
+    tracked: (AtomicU64, AtomicU64),
 }
 
 impl Published {
@@ -131,6 +133,7 @@ impl Published {
             commands: zero(),
             dirty: zero(),
             entries_bytes: zero(),
+            tracked: (zero(), zero()),
         }
     }
     /// Says how the shard stands. Called by its holder before the replies of what changed it are released.
@@ -145,6 +148,10 @@ impl Published {
             (&self.commands, counts.commands),
         ];
         figures.iter().for_each(|(place, value)| place.store(*value, Ordering::Relaxed));
+        if self.tracked.0.load(Ordering::Relaxed) > 0 || !shard.tracked.is_empty() {
+            self.tracked.0.store(shard.tracked.len() as u64, Ordering::Relaxed);
+            self.tracked.1.store(shard.tracked.items() as u64, Ordering::Relaxed);
+        }
         // A gathered unit counts its changes on one of its shards, so the bytes are looked at too.
         let entries_bytes = shard.entries_bytes() as u64;
         let changed = self.dirty.load(Ordering::Relaxed) != counts.dirty
@@ -170,6 +177,11 @@ impl Published {
         let len =
             |db: &(AtomicU64, AtomicU64)| if that_expire { &db.1 } else { &db.0 }.load(Ordering::Relaxed);
         self.dbs.iter().any(|db| len(db) > 0)
+    }
+    /// Tracked keys, and how many clients they have together.
+    #[must_use]
+    pub fn tracked(&self) -> (u64, u64) {
+        (self.tracked.0.load(Ordering::Relaxed), self.tracked.1.load(Ordering::Relaxed))
     }
     /// Whether it has keys that expire, or fields of hashes.
     #[must_use]

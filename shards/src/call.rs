@@ -474,6 +474,15 @@ impl Keys<'_> {
     #[inline]
     pub fn changed(&mut self, key: Key<'_>) {
         self.db(key).watches.changed(key.bytes());
+        if self.effects.names_changes {
+            self.name_change(key);
+        }
+    }
+
+    #[cold]
+    fn name_change(&mut self, key: Key<'_>) {
+        let clients = self.shard(key.hashed.slot).tracked.forget(key.bytes()).unwrap_or_default();
+        self.effects.changes.push((key.bytes().into(), clients));
     }
 
     /// Tells an event, without a change.

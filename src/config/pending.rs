@@ -8,7 +8,6 @@ const PENDING: &[&str] = &[
     "bind-source-addr",
     "max-new-connections-per-cycle",
     "maxmemory-clients",
-    "tracking-table-max-keys",
     "aclfile",
     "acllog-max-len",
     "acl-pubsub-default",

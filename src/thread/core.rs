@@ -316,6 +316,12 @@ impl Core {
         if place.generation != token.generation { None } else { place.conn.take() }
     }
 
+    /// Whether a connection is taken out of its place at the moment.
+    pub(crate) fn is_out(&self, token: Token) -> bool {
+        let place = self.places.get(token.index as usize);
+        place.is_some_and(|place| place.generation == token.generation && place.conn.is_none())
+    }
+
     /// Puts a connection back, or lets it go if it died meanwhile.
     #[inline]
     pub fn check_in(&mut self, mut conn: Box<Conn>) {
@@ -396,7 +402,7 @@ impl Core {
     /// A connection is over: its socket is to be closed, its WATCH is undone.
     fn let_go(&mut self, mut conn: Conn) {
         self.unwatch(&mut conn);
-        self.unsubscribe_all(&mut conn);
+        self.end_hearing(&mut conn);
         if let Some(ticket) = conn.ticket {
             self.forget_wait(ticket);
         }
