@@ -90,11 +90,7 @@ impl Core {
         let shards = std::slice::from_mut(&mut strand.shard);
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let freed = (0..STEP).map_while(|_| evict_one(&mut cx.keys, policy)).sum::<usize>();
-        let mut outside = Outside {
-            shared: &self.shared,
-            mailed: &mut self.mailed,
-            events: self.config.notify_keyspace_events,
-        };
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
         (freed > 0).then_some(freed)
     }
