@@ -8,6 +8,7 @@ pub mod bitmap;
 pub mod counter;
 pub mod debug;
 mod deferred;
+pub mod dump;
 mod elements;
 pub mod expire;
 pub mod generic;
@@ -41,6 +42,7 @@ pub mod set;
 mod set_tests;
 pub mod setalgebra;
 pub mod setdraw;
+pub mod sort;
 pub mod stream;
 pub mod stream_add;
 pub mod stream_claim;
@@ -111,6 +113,8 @@ pub const FAMILIES: &[&[Command]] = &[
     scan::COMMANDS,
     keyspace::COMMANDS,
     object::COMMANDS,
+    sort::COMMANDS,
+    dump::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
     list::COMMANDS,

@@ -21,6 +21,12 @@ impl Stream {
         self.extent().lag(group)
     }
 
+    /// How many of the entries ever added come up to an id, if that can be told without counting.
+    #[must_use]
+    pub fn entries_up_to(&self, id: Id) -> Option<i64> {
+        self.extent().distance_from_first_ever(id)
+    }
+
     /// A group gets entries beyond its last one: it stands behind them now, its counter with it, and they are pending with
     /// the consumer, unless nobody is to acknowledge them.
     pub fn deliver(&mut self, group: &[u8], consumer: Option<ConsumerId>, ids: &[Id], now_ms: i64) {
