@@ -72,6 +72,9 @@ async function queues(redis) {
     assert.strictEqual(await redis.blmove("queue", "processing", "RIGHT", "LEFT", 1), "c");
     assert.deepStrictEqual(await redis.lrange("processing", 0, -1), ["c", "b"]);
     assert.strictEqual(await redis.blpop("queue", "none", 0.05), null);
+    await redis.rpush("ids", 3, 1, 2);
+    await redis.mset({ "weight:1": 30, "weight:2": 20, "weight:3": 10, "name:1": "one", "name:2": "two", "name:3": "three" });
+    assert.deepStrictEqual(await redis.sort("ids", "BY", "weight:*", "LIMIT", 0, 2, "GET", "name:*"), ["three", "two"]);
 }
 
 async function limiters(redis) {

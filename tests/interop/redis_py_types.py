@@ -84,6 +84,10 @@ def queues(r):
     assert r.blmove("queue", "processing", 1, "RIGHT", "LEFT") == "c"
     assert r.blpop(["queue", "none"], timeout=0.05) is None
     assert r.lpos("processing", "c") == 0 and r.ltrim("processing", 0, 9)
+    r.rpush("ids", 3, 1, 2)
+    r.mset({"weight:1": 30, "weight:2": 20, "weight:3": 10, "name:1": "one", "name:2": "two", "name:3": "three"})
+    assert r.sort("ids") == ["1", "2", "3"]
+    assert r.sort("ids", by="weight:*", get=["#", "name:*"], groups=True) == [("3", "three"), ("2", "two"), ("1", "one")]
 
 
 def limiters(r):
