@@ -123,7 +123,8 @@ impl Core {
         let alerts = Alerts {
             paused: shared.paused(self.now_ms),
             loading: shared.loading.load(Ordering::Relaxed),
-            out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms),
+            out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms)
+                && !self.may_evict(),
         };
         if alerts != self.alerts {
             self.alerts = alerts;

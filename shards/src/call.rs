@@ -496,6 +496,16 @@ impl Keys<'_> {
         self.effects.record_instead(self.db, args);
     }
 
+    /// Removes a key because memory is short.
+    pub fn evict(&mut self, key: Key<'_>) {
+        if self.bury(key) {
+            self.shard(key.hashed.slot).counts.evicted_keys += 1;
+            self.effects.record(key.db, &[b"DEL", key.bytes()]);
+            self.changed(key);
+            self.notify(Class::EVICTED, "evicted", key);
+        }
+    }
+
     /// Removes a key whose time has come.
     pub fn expire(&mut self, key: Key<'_>) {
         if !self.settings.keep_expired && self.bury(key) {

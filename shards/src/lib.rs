@@ -5,6 +5,7 @@ pub mod commands;
 pub mod dice;
 pub mod digest;
 pub mod effects;
+pub mod eviction;
 pub mod expiry;
 pub mod extended;
 pub mod fault;

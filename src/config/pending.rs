@@ -11,8 +11,6 @@ const PENDING: &[&str] = &[
     "aclfile",
     "acllog-max-len",
     "acl-pubsub-default",
-    "maxmemory-policy",
-    "maxmemory-samples",
     "maxmemory-eviction-tenacity",
     "lazyfree-lazy-user-flush",
     "busy-reply-threshold",
