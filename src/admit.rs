@@ -72,6 +72,9 @@ impl Core {
                 entry.spec.name
             )));
         }
+        if conn.session.is_monitor && flags.has_any(Flags::READ.and(Flags::WRITE).and(Flags::MAY_REPLICATE)) {
+            return refuse(Fault::new("ERR Replica can't interact with the keyspace"));
+        }
         if self.alerted { self.look_closer(conn, entry) } else { Ok(entry) }
     }
 
@@ -120,7 +123,8 @@ impl Core {
         let alerts = Alerts {
             paused: shared.paused(self.now_ms),
             loading: shared.loading.load(Ordering::Relaxed),
-            out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms),
+            out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms)
+                && !self.may_evict(),
         };
         if alerts != self.alerts {
             self.alerts = alerts;

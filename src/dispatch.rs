@@ -33,6 +33,8 @@ impl Core {
         conn.totals.bytes_in += bytes.len() as u64;
         self.stats.bytes_in += bytes.len() as u64;
         self.stats.reads += 1;
+        // What was posted before the client sent this it hears before it is answered.
+        self.hear();
         if conn.input.is_empty() {
             let consumed = self.feed(conn, bytes);
             conn.input.bytes.extend_from_slice(&bytes[consumed..]);
@@ -229,12 +231,16 @@ impl Core {
         if conn.session.reply_mode == ReplyMode::Skip {
             conn.session.reply_mode = ReplyMode::On;
         }
+        if conn.session.tracking.is_some() {
+            end_choice(conn);
+        }
     }
 
     /// Whether somebody may hear of what commands do to keys.
     #[inline]
     pub(crate) fn is_listened_to(&self) -> bool {
-        self.effects.listen.events != Class::NONE && !self.shared.exchange.is_silent()
+        let exchange = &self.shared.exchange;
+        exchange.is_watched() || self.effects.listen.events != Class::NONE && !exchange.is_silent()
     }
 
     /// Whether a command might take effect, for listeners, before one that its connection sent earlier.
@@ -323,6 +329,11 @@ impl Core {
         let verdict = self.run_server(conn, entry, args, &mut reply);
         if !matches!(verdict, Verdict::Ask(..)) {
             self.count_own(conn, entry.id, args, &reply.bytes[start..]);
+        }
+        // EXEC is shown after its commands, by whoever carries those out.
+        let is_exec = matches!(verdict, Verdict::Enter(_)) && entry.spec.name == "exec";
+        if self.shared.exchange.is_monitored() && !is_exec {
+            self.show(conn, entry.spec, args);
         }
         conn.end_reply(reply);
         self.follow(conn, entry.id, verdict);
@@ -501,6 +512,17 @@ fn may_wait(entry: &Entry, args: Args<'_>) -> bool {
     entry.spec.flags.has(Flags::BLOCKING)
         && matches!(entry.handler, Handler::Engine(_))
         && (!entry.spec.name.starts_with('x') || args.iter().any(|word| word.eq_ignore_ascii_case(b"block")))
+}
+
+/// What CLIENT CACHING said was for the command that has come, or for the whole transaction.
+fn end_choice(conn: &mut Conn) {
+    let is_client = |id| table().entry(id).spec.name.starts_with("client");
+    if conn.session.multi.is_none()
+        && !conn.last_command.is_some_and(is_client)
+        && let Some(tracking) = &mut conn.session.tracking
+    {
+        tracking.is_chosen = false;
+    }
 }
 
 /// Commands that are carried out though a transaction is open.

@@ -58,15 +58,21 @@ impl Core {
         let start = reply.bytes.len();
         let shards = std::slice::from_mut(&mut strand.shard);
         let db = conn.session.db;
+        let is_watched = self.shared.exchange.is_watched();
+        self.effects.names_changes = is_watched;
         let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
         cx.no_touch = conn.session.no_touch;
         run_one(&mut cx, entry, args, hint);
         strand.shard.counts.commands += 1;
-        let mut outside = Outside {
-            shared: &self.shared,
-            mailed: &mut self.mailed,
-            events: self.config.notify_keyspace_events,
-        };
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+        if is_watched {
+            outside.writer = conn.id;
+            outside.show(&conn.author(), entry.spec, db, args);
+            if conn.remembers() {
+                let shards = std::slice::from_mut(&mut strand.shard);
+                outside.remember(conn.id, entry.spec, args, shards, &mut self.effects);
+            }
+        }
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
         if !self.effects.ready.is_empty() {
             let shards = std::slice::from_mut(&mut strand.shard);
@@ -122,11 +128,7 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
-            outside: Outside {
-                shared: &self.shared,
-                mailed: &mut self.mailed,
-                events: self.config.notify_keyspace_events,
-            },
+            outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms.max(run.entered_ms),
         };
         let Run { batch, act, reply, aborted, waits, .. } = &mut *run;
@@ -148,11 +150,7 @@ impl Core {
                     settings: &self.settings,
                     effects: &mut self.effects,
                     stats: &mut self.stats,
-                    outside: Outside {
-                        shared: &self.shared,
-                        mailed: &mut self.mailed,
-                        events: self.config.notify_keyspace_events,
-                    },
+                    outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
                     now_ms: unit.entered_ms(),
                 };
                 bench.run_part(std::slice::from_mut(&mut strand.shard), &mut unit.part(index));
@@ -177,11 +175,7 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
-            outside: Outside {
-                shared: &self.shared,
-                mailed: &mut self.mailed,
-                events: self.config.notify_keyspace_events,
-            },
+            outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: unit.entered_ms(),
         };
         bench.run_part(&mut shards, &mut unit.part(0));
@@ -241,11 +235,7 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
-            outside: Outside {
-                shared: &self.shared,
-                mailed: &mut self.mailed,
-                events: self.config.notify_keyspace_events,
-            },
+            outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms,
         };
         bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
@@ -316,6 +306,8 @@ impl Bench<'_> {
     fn run(&mut self, shards: &mut [Box<Shard>], batch: &Batch, act: &mut Act, into: Into<'_>) -> bool {
         let Into { reply, waits, is_share } = into;
         self.stats.begin();
+        self.effects.names_changes = self.outside.shared.exchange.is_watched();
+        self.outside.writer = batch.author.as_ref().map_or(0, |author| author.id);
         match act {
             Act::Commands => {}
             Act::Watch(watching) => {
@@ -340,13 +332,15 @@ impl Bench<'_> {
                     unwatch(shards, watching);
                     if dirty {
                         self.finish(shards);
+                        self.show_end(batch);
                         return true;
                     }
                 }
             }
         }
-        for &command in &batch.commands {
+        for (index, &command) in batch.commands.iter().enumerate() {
             let start = reply.bytes.len();
+            self.show_asides(batch, |before| before == index);
             // As in dispatch: most commands need no list.
             if let Some(args) = batch.exact_args::<2>(command) {
                 self.run_one(shards, batch, command, &args, reply);
@@ -368,6 +362,8 @@ impl Bench<'_> {
         }
         // Who waits for keys is served after the whole transaction.
         self.serve_ready(shards);
+        self.show_asides(batch, |before| before >= batch.commands.len());
+        self.show_end(batch);
         false
     }
 
@@ -420,11 +416,35 @@ impl Bench<'_> {
         let hint = batch.hint(command, args);
         let entry = table().entry(command.id);
         if is_publish(entry) {
-            return self.outside.publish(entry.spec.name == "spublish", args, reply);
+            self.outside.publish(entry.spec.name == "spublish", args, reply);
+        } else {
+            let mut cx = self.call(shards, batch, reply);
+            cx.db = command.db;
+            run_one(&mut cx, entry, args, hint);
         }
-        let mut cx = self.call(shards, batch, reply);
-        cx.db = command.db;
-        run_one(&mut cx, entry, args, hint);
+        if let Some(author) = &batch.author {
+            self.outside.show(author, entry.spec, command.db, args);
+            if batch.remembers {
+                self.outside.remember(author.id, entry.spec, args, shards, self.effects);
+            }
+        }
+    }
+
+    /// Shows monitors what the server did of a transaction before some command of the engine.
+    fn show_asides(&mut self, batch: &Batch, is_due: impl Fn(usize) -> bool) {
+        let transcript = batch.author.as_ref().and_then(|author| author.transaction.as_ref());
+        for (_, line) in transcript.iter().flat_map(|told| &told.asides).filter(|(before, _)| is_due(*before))
+        {
+            self.outside.tell_monitors(line);
+        }
+    }
+
+    /// Shows monitors the end of a transaction.
+    fn show_end(&mut self, batch: &Batch) {
+        let author = batch.author.as_ref();
+        if let Some(transcript) = author.and_then(|author| author.transaction.as_ref()) {
+            self.outside.tell_monitors(&transcript.end);
+        }
     }
 
     fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {
@@ -459,6 +479,9 @@ pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard, outside: 
     shard.counts.dirty += effects.dirty;
     if !effects.events().is_empty() {
         outside.tell(effects);
+    }
+    if effects.names_changes {
+        outside.invalidate(effects);
     }
     effects.clear();
 }

@@ -71,8 +71,8 @@ pub struct Shared {
     pub loading: AtomicBool,
     /// CLIENT PAUSE: twice the time until when (ms since 1970), and 1 more if it holds all commands; 0 for none.
     pause: AtomicI64,
-    /// More memory was used than `maxmemory` when it was last looked at.
-    over_limit: AtomicBool,
+    /// How many bytes more than `maxmemory` were used when it was last looked at.
+    over_bytes: AtomicU64,
     /// When that was, ms since 1970.
     measured_ms: AtomicI64,
     /// The driver of the socket loops.
@@ -112,6 +112,8 @@ pub struct Published {
     pub dirty: AtomicU64,
     /// Bytes of keys and values.
     pub entries_bytes: AtomicU64,
+    /// Tracked keys, and how many clients they have together.
+    tracked: (AtomicU64, AtomicU64),
 }
 
 impl Published {
@@ -131,6 +133,7 @@ impl Published {
             commands: zero(),
             dirty: zero(),
             entries_bytes: zero(),
+            tracked: (zero(), zero()),
         }
     }
     /// Says how the shard stands. Called by its holder before the replies of what changed it are released.
@@ -145,6 +148,10 @@ impl Published {
             (&self.commands, counts.commands),
         ];
         figures.iter().for_each(|(place, value)| place.store(*value, Ordering::Relaxed));
+        if self.tracked.0.load(Ordering::Relaxed) > 0 || !shard.tracked.is_empty() {
+            self.tracked.0.store(shard.tracked.len() as u64, Ordering::Relaxed);
+            self.tracked.1.store(shard.tracked.items() as u64, Ordering::Relaxed);
+        }
         // A gathered unit counts its changes on one of its shards, so the bytes are looked at too.
         let entries_bytes = shard.entries_bytes() as u64;
         let changed = self.dirty.load(Ordering::Relaxed) != counts.dirty
@@ -163,6 +170,18 @@ impl Published {
                 place.store(db.timed_len() as u64, Ordering::Relaxed);
             }
         }
+    }
+    /// Whether it has keys, or any that expire.
+    #[must_use]
+    pub fn has_keys(&self, that_expire: bool) -> bool {
+        let len =
+            |db: &(AtomicU64, AtomicU64)| if that_expire { &db.1 } else { &db.0 }.load(Ordering::Relaxed);
+        self.dbs.iter().any(|db| len(db) > 0)
+    }
+    /// Tracked keys, and how many clients they have together.
+    #[must_use]
+    pub fn tracked(&self) -> (u64, u64) {
+        (self.tracked.0.load(Ordering::Relaxed), self.tracked.1.load(Ordering::Relaxed))
     }
     /// Whether it has keys that expire, or fields of hashes.
     #[must_use]
@@ -223,7 +242,7 @@ impl Shared {
             spanning_waits: AtomicUsize::new(0),
             loading: AtomicBool::new(false),
             pause: AtomicI64::new(0),
-            over_limit: AtomicBool::new(false),
+            over_bytes: AtomicU64::new(0),
             measured_ms: AtomicI64::new(0),
             io_name: Mutex::new("none"),
             stopping: AtomicBool::new(false),
@@ -283,14 +302,19 @@ impl Shared {
         if now_ms - self.measured_ms.load(Ordering::Relaxed) >= MEASURE_MS {
             self.measure_memory(limit_bytes, now_ms);
         }
-        self.over_limit.load(Ordering::Relaxed)
+        self.over_bytes() > 0
+    }
+    /// How many bytes more than `maxmemory` were used when it was last looked at.
+    #[inline]
+    pub fn over_bytes(&self) -> u64 {
+        self.over_bytes.load(Ordering::Relaxed)
     }
     /// Looks whether more memory is used than `maxmemory`.
     pub fn measure_memory(&self, limit_bytes: u64, now_ms: i64) {
         if limit_bytes > 0 {
             self.measured_ms.store(now_ms, Ordering::Relaxed);
-            let is_over = crate::memory::usage().allocated as u64 > limit_bytes;
-            self.over_limit.store(is_over, Ordering::Relaxed);
+            let over_bytes = (crate::memory::usage().allocated as u64).saturating_sub(limit_bytes);
+            self.over_bytes.store(over_bytes, Ordering::Relaxed);
         }
     }
     /// The configuration.

@@ -103,7 +103,7 @@ fn shorten(arg: &[u8]) -> Vec<u8> {
 }
 
 /// Whether an argument is a password or may be one.
-fn is_secret(name: &str, args: &[&[u8]], index: usize) -> bool {
+pub(crate) fn is_secret(name: &str, args: &[&[u8]], index: usize) -> bool {
     let behind = |word: &str, reach: usize| {
         let from = index.saturating_sub(reach).max(1).min(index);
         args[from..index].iter().any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))

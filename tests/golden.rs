@@ -19,7 +19,7 @@ use support::{Kind, Target};
 /// Whether Braid serves: until then its runners have nothing to run against.
 const BRAID_SERVES: bool = true;
 /// What Braid has of that which scripts say they `!needs`: `list`, `blocking`, `tracking`, `migrate`, …
-const BRAID_HAS: &[&str] = &["blocking", "hash", "list", "set", "stream", "zset"];
+const BRAID_HAS: &[&str] = &["blocking", "hash", "list", "set", "stream", "tracking", "zset"];
 /// So many expectations are for the bare engine too, at the least: fewer mean that the runner passes them by.
 const ENGINE_REQUESTS_MIN: usize = 1_700;
 /// Interleavings of each script that the simulation runs.

@@ -474,6 +474,15 @@ impl Keys<'_> {
     #[inline]
     pub fn changed(&mut self, key: Key<'_>) {
         self.db(key).watches.changed(key.bytes());
+        if self.effects.names_changes {
+            self.name_change(key);
+        }
+    }
+
+    #[cold]
+    fn name_change(&mut self, key: Key<'_>) {
+        let clients = self.shard(key.hashed.slot).tracked.forget(key.bytes()).unwrap_or_default();
+        self.effects.changes.push((key.bytes().into(), clients));
     }
 
     /// Tells an event, without a change.
@@ -485,6 +494,16 @@ impl Keys<'_> {
     /// Records what happened in place of the command as it came: deterministic, with absolute times.
     pub fn record(&mut self, args: &[&[u8]]) {
         self.effects.record_instead(self.db, args);
+    }
+
+    /// Removes a key because memory is short.
+    pub fn evict(&mut self, key: Key<'_>) {
+        if self.bury(key) {
+            self.shard(key.hashed.slot).counts.evicted_keys += 1;
+            self.effects.record(key.db, &[b"DEL", key.bytes()]);
+            self.changed(key);
+            self.notify(Class::EVICTED, "evicted", key);
+        }
     }
 
     /// Removes a key whose time has come.

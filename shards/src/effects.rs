@@ -3,6 +3,7 @@
 //! One representation serves all: a record is kept packed and renders as RESP (for a replica, MONITOR's cousin) and as the
 //! body of a journal record. When nobody listens, telling costs a test of a flag.
 use crate::spec::Flags;
+use crate::tracked::Clients;
 use crate::waiting::Wait;
 use std::collections::VecDeque;
 
@@ -62,6 +63,14 @@ pub struct Effects {
     pub dirty: u64,
     /// How long the shards are to be held, in microseconds: DEBUG SLEEP, which the engine, having no clock, leaves to its host.
     pub sleep_us: u64,
+    /// Some client tracks keys: those that change are named.
+    pub names_changes: bool,
+    /// The keys that changed, each with the clients that may have a copy.
+    pub changes: Vec<(Box<[u8]>, Clients)>,
+    /// Keys that nobody remembers any more who had them: there were too many.
+    pub forgotten: Vec<(Box<[u8]>, Clients)>,
+    /// Whole databases were emptied: nobody's copies are worth anything.
+    pub flushed: bool,
     /// The command at hand may wait for keys: it is neither in a transaction nor in a script.
     pub may_wait: bool,
     /// The command at hand wishes to.
@@ -161,6 +170,9 @@ impl Effects {
         self.record_count = 0;
         self.stand_in_count = 0;
         self.events.clear();
+        self.changes.clear();
+        self.forgotten.clear();
+        self.flushed = false;
     }
     /// Whether a command with these flags that changed something and recorded nothing in its own place is recorded as it came.
     #[must_use]

@@ -5,6 +5,7 @@ use crate::expiry::AverageTtl;
 use crate::field_expiry::TimedKeys;
 use crate::keyspace::{Entry, Hashed, Table};
 use crate::slot::slots_of_shard;
+use crate::tracked::Tracked;
 use crate::values::Object;
 use crate::waiting::Waiters;
 use crate::watch::Watches;
@@ -69,6 +70,8 @@ pub struct Shard {
     pub dice: Dice,
     /// What it counts.
     pub counts: Counts,
+    /// The keys that clients may have copies of.
+    pub tracked: Tracked,
     /// Tables that nobody uses any more, to be freed in slices.
     discarded: Vec<Table>,
     /// Large collections that nobody uses any more, likewise.
@@ -102,6 +105,7 @@ impl Shard {
             now_ms: 0,
             dice: Dice::new(seed),
             counts: Counts::default(),
+            tracked: Tracked::default(),
             discarded: Vec::new(),
             heavy: Vec::new(),
             sweep: (0, 0),

@@ -131,6 +131,8 @@ const RESET: ServerCommand = ServerCommand {
 fn reset(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
     cx.core.unwatch(cx.conn);
     cx.core.unsubscribe_all(cx.conn);
+    cx.core.end_monitor(cx.conn);
+    cx.core.end_tracking(cx.conn);
     let session = &mut cx.conn.session;
     session.multi = None;
     session.db = 0;

@@ -184,7 +184,7 @@ fn clients(facts: &Facts<'_>, page: &mut Page) {
     page.line("client_recent_max_input_buffer", clients.input_bytes_max);
     page.line("client_recent_max_output_buffer", clients.output_bytes_max);
     page.line("blocked_clients", clients.blocked);
-    page.zeros(&["tracking_clients"]);
+    page.line("tracking_clients", facts.shared.exchange.trackers());
     page.line("pubsub_clients", clients.listening);
     page.line("watching_clients", clients.watching);
     page.line("clients_in_timeout_table", clients.blocked);
@@ -317,7 +317,11 @@ fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys"]);
     page.zeros(&["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits"]);
     page.zeros(&["active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"]);
-    page.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
+    let tracked = shared.published.iter().map(|shard| shard.tracked());
+    let (keys, items) = tracked.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+    page.line("tracking_total_keys", keys);
+    page.line("tracking_total_items", items);
+    page.line("tracking_total_prefixes", shared.exchange.tracked_prefixes());
     page.line("unexpected_error_replies", 0);
     page.line("total_error_replies", report.sum(|stats| stats.errors_total));
     page.line("dump_payload_sanitizations", 0);

@@ -19,6 +19,7 @@ mod info;
 mod latency;
 mod memory;
 mod module;
+mod monitor;
 mod pubsub;
 mod replication;
 mod server;
@@ -104,5 +105,6 @@ pub const FAMILIES: &[&[ServerCommand]] = &[
     debug::COMMANDS,
     pubsub::COMMANDS,
     module::COMMANDS,
+    monitor::COMMANDS,
     cluster::COMMANDS,
 ];

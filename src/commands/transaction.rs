@@ -47,7 +47,7 @@ const EXEC: ServerCommand = ServerCommand {
     run: exec,
     subcommands: &[],
 };
-fn exec(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
+fn exec(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     let Some(multi) = cx.conn.session.multi.take() else { return Err(Fault::new("ERR EXEC without MULTI")) };
     if multi.aborted {
         cx.core.unwatch(cx.conn);
@@ -59,7 +59,7 @@ fn exec(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
         cx.reply.null_array();
         return Ok(Verdict::Done);
     }
-    let plan = Plan::new(multi.batch);
+    let plan = Plan::new(multi.batch, args[0]);
     Ok(Verdict::enter(move |core, conn| core.plan_exec(conn, plan)))
 }
 

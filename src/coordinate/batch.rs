@@ -1,6 +1,7 @@
 //! A batch of commands on its way to a shard: the bytes of the arguments, copied once, and where each begins.
 use super::unit::Watching;
 use crate::net::Token;
+use crate::pubsub::Author;
 use crate::table::CommandId;
 use shards::keyspace::Hashed;
 use shards::memory::prefetch;
@@ -48,6 +49,10 @@ pub struct Batch {
     pub resp: Resp,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// The keys that they read are tracked (CLIENT TRACKING).
+    pub remembers: bool,
+    /// Whose they are, if somebody looked on when they were entered.
+    pub author: Option<Arc<Author>>,
 }
 
 impl Batch {
@@ -110,6 +115,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.commands.clear();
+        self.author = None;
         self.bytes.shrink_to(64 * 1024);
         if self.commands.capacity() > 1024 {
             self.commands = SmallVec::new();

@@ -3,8 +3,9 @@
 //! A connection's commands for the same other shard gather in one *open run*, which is pushed when a command for elsewhere
 //! comes or the window ends; nothing of the connection is entered between. Where the shard is in hand and its queue is
 //! empty, entering is running.
-use super::batch::{Act, Run};
+use super::batch::{Act, Batch, Run};
 use super::unit::{Kind, Part, Unit, Watching};
+use crate::pubsub::Author;
 use crate::queues::Request;
 use crate::route;
 use crate::table::{CommandId, Entry};
@@ -113,7 +114,9 @@ impl Core {
         if let Some((_, run)) = &self.open {
             let fits =
                 run.batch.commands.len() < RUN_COMMANDS_MAX && run.batch.bytes_len() + bytes <= RUN_BYTES_MAX;
-            let same = run.batch.resp == conn.session.resp && run.batch.no_touch == conn.session.no_touch;
+            let same = run.batch.resp == conn.session.resp
+                && run.batch.no_touch == conn.session.no_touch
+                && run.batch.remembers == conn.remembers();
             if !fits || !same || conn.is_last_muted() != conn.is_muted() {
                 self.close_run(conn);
             }
@@ -122,13 +125,24 @@ impl Core {
             let sequence = conn.expect(Assembly::Plain, 0, 0);
             let origin = conn.origin(self.id, sequence);
             let mut run = self.new_run(origin);
-            run.batch.resp = conn.session.resp;
-            run.batch.no_touch = conn.session.no_touch;
+            self.sign(&mut run.batch, conn);
             self.open = Some((shard, run));
         }
         conn.expect_more(1, bytes);
         if let Some((_, run)) = &mut self.open {
             run.batch.push(id, conn.session.db, args.iter().copied(), hint);
+        }
+    }
+
+    /// Says of a batch whose it is, and what that connection has set up for its commands.
+    #[inline]
+    pub(crate) fn sign(&self, batch: &mut Batch, conn: &Conn) {
+        batch.resp = conn.session.resp;
+        batch.no_touch = conn.session.no_touch;
+        batch.remembers = conn.remembers();
+        if self.shared.exchange.is_watched() {
+            let is_shown = self.shared.exchange.is_monitored();
+            batch.author = Some(Arc::new(Author { is_shown, ..conn.author() }));
         }
     }
 
@@ -190,7 +204,8 @@ impl Core {
             return self.enter_one(conn, only, entry, args, None);
         }
         // Who listens is to hear of all that one command did, one after another.
-        let in_one_go = entry.spec.flags.has(Flags::WRITE) && self.is_listened_to();
+        let in_one_go = entry.spec.flags.has(Flags::WRITE) && self.is_listened_to()
+            || self.shared.exchange.is_monitored();
         match entry.spec.span {
             _ if in_one_go => {
                 let part = self.part_with(conn, entry.id, args);
@@ -243,8 +258,7 @@ impl Core {
 
     fn part_with(&self, conn: &Conn, id: CommandId, args: Args<'_>) -> Part {
         let mut part = Part::default();
-        part.batch.resp = conn.session.resp;
-        part.batch.no_touch = conn.session.no_touch;
+        self.sign(&mut part.batch, conn);
         part.batch.push(id, conn.session.db, args.iter().copied(), None);
         part
     }

@@ -13,6 +13,7 @@ use super::enter::{ShardSet, add_shard};
 use super::survey::{Ask, Finish, Survey};
 use super::unit::{Kind, Part};
 use crate::commands::{Server, Verdict};
+use crate::pubsub::{Author, Transcript, is_shown, line};
 use crate::table::{CommandId, Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, Hold, Piece, Session};
 use crate::thread::core::Core;
@@ -35,13 +36,25 @@ pub struct Plan {
     steps: Vec<(usize, u16, ShardSet)>,
     /// Commands of the server are left for later.
     is_rehearsed: bool,
+    /// EXEC, as it was written.
+    word: Vec<u8>,
+    /// The lines of the server's commands, for monitors.
+    asides: Vec<(usize, Vec<u8>)>,
 }
 
 impl Plan {
-    /// A plan for these commands.
+    /// A plan for these commands, to be carried out by this word.
     #[must_use]
-    pub fn new(queued: Batch) -> Plan {
-        Plan { queued, next: 0, pieces: Vec::new(), steps: Vec::new(), is_rehearsed: false }
+    pub fn new(queued: Batch, word: &[u8]) -> Plan {
+        Plan {
+            queued,
+            next: 0,
+            pieces: Vec::new(),
+            steps: Vec::new(),
+            is_rehearsed: false,
+            word: word.to_vec(),
+            asides: Vec::new(),
+        }
     }
 }
 
@@ -81,7 +94,9 @@ impl Core {
                 self.plan_step(conn, &mut plan, command);
                 continue;
             }
-            match self.run_in_exec(conn, &plan.queued, command) {
+            let came = self.run_in_exec(conn, &plan.queued, command);
+            self.note_aside(conn, &mut plan, command);
+            match came {
                 Came::Reply(reply) => plan.pieces.push(Piece::Known(reply)),
                 Came::Question(ask, finish) => {
                     return self.ask_in_exec(conn, command.id, ask, finish, move |core, conn, reply| {
@@ -93,6 +108,24 @@ impl Core {
         }
         conn.session.executing = None;
         self.enter_exec(conn, plan);
+    }
+
+    /// Notes for monitors what the server did between the engine's commands.
+    fn note_aside(&self, conn: &Conn, plan: &mut Plan, command: Queued) {
+        let spec = table().entry(command.id).spec;
+        if self.shared.exchange.is_monitored() && is_shown(spec) {
+            let line = line(spec, conn.session.db, &conn.author().address, &plan.queued.args(command));
+            plan.asides.push((plan.steps.len(), line));
+        }
+    }
+
+    /// What monitors are shown of a transaction beside the engine's commands.
+    fn transcript(&self, conn: &Conn, plan: &mut Plan) -> Option<Transcript> {
+        self.shared.exchange.is_monitored().then(|| {
+            let exec = table().find(b"exec").expect("the table has it").spec;
+            let end = line(exec, conn.session.db, &conn.author().address, &[&plan.word]);
+            Transcript { asides: std::mem::take(&mut plan.asides), end }
+        })
     }
 
     /// Plans a command of the engine.
@@ -125,6 +158,7 @@ impl Core {
                 let mut unheard = Reply::new(conn.session.resp);
                 self.run_server(conn, entry, &plan.queued.args(command), &mut unheard);
             }
+            self.note_aside(conn, &mut plan, command);
             plan.pieces.push(Piece::Known(Vec::new()));
         }
         let deferred = Deferred { queued: plan.queued.clone(), next: 0, replies: Vec::new() };
@@ -145,7 +179,8 @@ impl Core {
             if is_engines(command) {
                 continue;
             }
-            match self.run_in_exec(conn, &deferred.queued, command) {
+            let came = self.run_in_exec(conn, &deferred.queued, command);
+            match came {
                 Came::Reply(reply) => deferred.replies.push(reply),
                 Came::Question(ask, finish) => {
                     // It stays with the connection, so that that does not go before all is done.
@@ -202,7 +237,8 @@ impl Core {
         self.survey(&survey);
     }
 
-    fn enter_exec(&mut self, conn: &mut Conn, plan: Plan) {
+    fn enter_exec(&mut self, conn: &mut Conn, mut plan: Plan) {
+        let transcript = self.transcript(conn, &mut plan);
         let count = self.shared.shard_count();
         let watching = conn.session.watching.take();
         let mut all = ShardSet::new();
@@ -214,6 +250,9 @@ impl Core {
             all.push(self.id);
         }
         if all.is_empty() {
+            if let Some(transcript) = transcript {
+                self.show_transcript(&transcript);
+            }
             return self.exec_without_shards(conn, plan.pieces);
         }
         let is_awaited = self.shared.spanning_waits.load(Ordering::SeqCst) > 0;
@@ -225,8 +264,11 @@ impl Core {
         let part_count = if fans_out { all.len() } else { 1 };
         let mut parts: Vec<Part> = (0..part_count).map(|_| Part::default()).collect();
         for part in &mut parts {
-            part.batch.resp = conn.session.resp;
-            part.batch.no_touch = conn.session.no_touch;
+            self.sign(&mut part.batch, conn);
+        }
+        if let Some(transcript) = transcript {
+            let author = Author { transaction: Some(transcript), ..conn.author() };
+            parts[0].batch.author = Some(Arc::new(author));
         }
         let Plan { queued, mut pieces, steps, is_rehearsed, .. } = plan;
         let mut places = pieces.iter_mut().filter(|piece| matches!(piece, Piece::Part(_)));

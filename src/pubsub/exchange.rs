@@ -1,4 +1,5 @@
 //! The exchange: which threads have listeners for which channels and patterns, and the posts of all threads.
+use super::tracking::{Invalidation, Trackers};
 use shards::glob;
 use shards::keyspace::hash::{KeyedMap, keyed_map};
 use smallvec::SmallVec;
@@ -17,24 +18,35 @@ pub enum Kind {
     Shard,
 }
 
-/// What was published.
+/// What comes by post.
 #[derive(Debug)]
-pub struct Message {
-    /// [`Kind::Channel`] or [`Kind::Shard`].
-    pub kind: Kind,
-    /// To which channel.
-    pub channel: Box<[u8]>,
-    /// What.
-    pub payload: Box<[u8]>,
+pub enum Message {
+    /// Something was published.
+    Published {
+        /// [`Kind::Channel`] or [`Kind::Shard`].
+        kind: Kind,
+        /// To which channel.
+        channel: Box<[u8]>,
+        /// What.
+        payload: Box<[u8]>,
+    },
+    /// A command took effect: the line that monitors get, whole.
+    Line(Box<[u8]>),
+    /// A client's copies of keys are worth nothing any more.
+    Invalidation(Invalidation),
 }
 
 /// How many listeners each thread has for one thing.
 type Listeners = SmallVec<[(u16, u32); 4]>;
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     /// By [`Kind`].
     listeners: [KeyedMap<Box<[u8]>, Listeners>; 3],
+    /// Threads with connections in MONITOR.
+    pub(super) monitors: Listeners,
+    /// Clients that track keys.
+    pub(super) trackers: Trackers,
     posts: Vec<VecDeque<Arc<Message>>>,
 }
 
@@ -43,13 +55,34 @@ struct State {
 #[repr(align(128))]
 pub struct Post(AtomicUsize);
 
+/// How many look on while commands take effect, to be looked at with every command. Alone in its cache lines.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Onlookers {
+    pub(super) all: AtomicUsize,
+    pub(super) monitors: AtomicUsize,
+    /// Prefixes that somebody tracks.
+    pub(super) prefixes: AtomicUsize,
+}
+
 /// The exchange of a server.
 #[derive(Debug)]
 pub struct Exchange {
     state: Mutex<State>,
     /// Subscriptions in all: while there are none, publishing takes no lock.
     subscriptions: AtomicUsize,
+    pub(super) onlookers: Onlookers,
     posts: Box<[Post]>,
+}
+
+impl State {
+    /// Puts something into the post of a thread.
+    pub(super) fn post(&mut self, exchange: &Exchange, thread: usize, message: Arc<Message>) {
+        let post = &mut self.posts[thread];
+        post.push_back(message);
+        exchange.posts[thread].0.store(post.len(), Ordering::SeqCst);
+        crate::chaos::point();
+    }
 }
 
 impl Exchange {
@@ -58,13 +91,19 @@ impl Exchange {
     pub fn new(threads: usize) -> Exchange {
         let posts = (0..threads).map(|_| VecDeque::new()).collect();
         Exchange {
-            state: Mutex::new(State { listeners: [keyed_map(), keyed_map(), keyed_map()], posts }),
+            state: Mutex::new(State {
+                listeners: [keyed_map(), keyed_map(), keyed_map()],
+                monitors: Listeners::new(),
+                trackers: Trackers::default(),
+                posts,
+            }),
             subscriptions: AtomicUsize::new(0),
+            onlookers: Onlookers::default(),
             posts: (0..threads).map(|_| Post::default()).collect(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         crate::chaos::point();
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,6 +113,13 @@ impl Exchange {
     #[must_use]
     pub fn is_silent(&self) -> bool {
         self.subscriptions.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether somebody wants to know what commands do: a monitor, or a client that tracks keys.
+    #[inline]
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.onlookers.all.load(Ordering::SeqCst) > 0
     }
 
     /// Whether there is something in the post of a thread.
@@ -95,7 +141,7 @@ impl Exchange {
             return 0;
         }
         let mut state = self.lock();
-        let State { listeners, posts } = &mut *state;
+        let State { listeners, .. } = &*state;
         let mut threads = Listeners::new();
         listeners[kind as usize].get(channel).into_iter().flatten().for_each(|at| add(&mut threads, *at));
         if kind == Kind::Channel {
@@ -107,12 +153,10 @@ impl Exchange {
         if threads.is_empty() {
             return 0;
         }
-        let message = Arc::new(Message { kind, channel: channel.into(), payload: payload.into() });
+        let message = Arc::new(Message::Published { kind, channel: channel.into(), payload: payload.into() });
         for (thread, _) in &threads {
             let thread = usize::from(*thread);
-            posts[thread].push_back(Arc::clone(&message));
-            self.posts[thread].0.store(posts[thread].len(), Ordering::SeqCst);
-            crate::chaos::point();
+            state.post(self, thread, Arc::clone(&message));
             posted(thread);
         }
         threads.iter().map(|(_, count)| *count as usize).sum()
@@ -120,16 +164,63 @@ impl Exchange {
 
     /// Takes what is in the post of a thread.
     pub fn collect(&self, thread: usize, into: &mut VecDeque<Arc<Message>>) {
-        let mut state = self.lock();
+        self.take_post(&mut self.lock(), thread, into);
+    }
+
+    fn take_post(&self, state: &mut State, thread: usize, into: &mut VecDeque<Arc<Message>>) {
         into.append(&mut state.posts[thread]);
         self.posts[thread].0.store(0, Ordering::SeqCst);
+    }
+
+    /// One more monitor on a thread. What was posted to the thread before is put into `earlier`: the new one is not to hear it.
+    pub fn monitor(&self, thread: usize, earlier: &mut VecDeque<Arc<Message>>) {
+        let mut state = self.lock();
+        self.take_post(&mut state, thread, earlier);
+        add(&mut state.monitors, (thread as u16, 1));
+        self.onlookers.monitors.fetch_add(1, Ordering::SeqCst);
+        self.onlookers.all.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// One monitor less on a thread; what it is still to hear is put into `earlier`.
+    pub fn end_monitor(&self, thread: usize, earlier: &mut VecDeque<Arc<Message>>) {
+        let mut state = self.lock();
+        self.take_post(&mut state, thread, earlier);
+        if let Some(at) = state.monitors.iter().position(|(other, _)| usize::from(*other) == thread) {
+            state.monitors[at].1 -= 1;
+            if state.monitors[at].1 == 0 {
+                state.monitors.swap_remove(at);
+            }
+            self.onlookers.monitors.fetch_sub(1, Ordering::SeqCst);
+            self.onlookers.all.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether there is a monitor.
+    #[inline]
+    #[must_use]
+    pub fn is_monitored(&self) -> bool {
+        self.onlookers.monitors.load(Ordering::SeqCst) > 0
+    }
+
+    /// Posts a line to every thread with monitors, each of which is told to `posted`. It is made when its turn has come, so
+    /// that times ascend.
+    pub fn tell_monitors(&self, line: impl FnOnce() -> Box<[u8]>, mut posted: impl FnMut(usize)) {
+        let mut state = self.lock();
+        let threads = state.monitors.clone();
+        if threads.is_empty() {
+            return;
+        }
+        let message = Arc::new(Message::Line(line()));
+        for (thread, _) in threads {
+            state.post(self, usize::from(thread), Arc::clone(&message));
+            posted(usize::from(thread));
+        }
     }
 
     /// One more listener on a thread. What was posted to the thread before is put into `earlier`: the new one is not to hear it.
     pub fn subscribe(&self, kind: Kind, to: &[u8], thread: usize, earlier: &mut VecDeque<Arc<Message>>) {
         let mut state = self.lock();
-        earlier.append(&mut state.posts[thread]);
-        self.posts[thread].0.store(0, Ordering::SeqCst);
+        self.take_post(&mut state, thread, earlier);
         match state.listeners[kind as usize].get_mut(to) {
             Some(listeners) => add(listeners, (thread as u16, 1)),
             None => {
@@ -142,8 +233,7 @@ impl Exchange {
     /// One listener less on a thread; what it is still to hear is put into `earlier`.
     pub fn unsubscribe(&self, kind: Kind, to: &[u8], thread: usize, earlier: &mut VecDeque<Arc<Message>>) {
         let mut state = self.lock();
-        earlier.append(&mut state.posts[thread]);
-        self.posts[thread].0.store(0, Ordering::SeqCst);
+        self.take_post(&mut state, thread, earlier);
         let all = &mut state.listeners[kind as usize];
         let Some(listeners) = all.get_mut(to) else { return };
         if let Some(at) = listeners.iter().position(|(other, _)| usize::from(*other) == thread) {

@@ -1,5 +1,6 @@
 //! Hearing: what comes by post reaches the connections of the thread.
 use super::exchange::{Kind, Message};
+use super::tracking::{Invalidation, News};
 use crate::net::Token;
 use crate::thread::conn::Conn;
 use crate::thread::core::Core;
@@ -53,7 +54,18 @@ pub struct Hearing {
     /// What was taken from the post and is not told yet.
     heard: VecDeque<Arc<Message>>,
     /// What connections are to get that are being served at the moment.
-    late: Vec<(Token, Vec<Box<[u8]>>)>,
+    late: Vec<(Token, Late)>,
+    /// The connections in MONITOR.
+    monitors: Vec<Token>,
+}
+
+/// What a connection has missed.
+#[derive(Debug)]
+enum Late {
+    /// Something published, in these words.
+    Words(Vec<Box<[u8]>>),
+    /// A line, an invalidation.
+    Message(Arc<Message>),
 }
 
 impl Default for Hearing {
@@ -62,6 +74,7 @@ impl Default for Hearing {
             listeners: [keyed_map(), keyed_map(), keyed_map()],
             heard: VecDeque::new(),
             late: Vec::new(),
+            monitors: Vec::new(),
         }
     }
 }
@@ -105,7 +118,17 @@ impl Core {
     /// Tells the thread's connections these messages, in order.
     fn tell(&mut self, mut messages: VecDeque<Arc<Message>>) {
         for message in messages.drain(..) {
-            let Message { kind, channel, payload } = &*message;
+            let (kind, channel, payload) = match &*message {
+                Message::Published { kind, channel, payload } => (kind, channel, payload),
+                Message::Line(_) => {
+                    self.hearing.monitors.clone().into_iter().for_each(|to| self.tell_one(to, &message));
+                    continue;
+                }
+                Message::Invalidation(invalidation) => {
+                    self.tell_one(invalidation.to, &message);
+                    continue;
+                }
+            };
             let word: &[u8] = if *kind == Kind::Shard { b"smessage" } else { b"message" };
             let tokens = self.hearing.listeners[*kind as usize].get(channel).cloned();
             let words = [word, channel, payload];
@@ -136,9 +159,21 @@ impl Core {
                 // It is being served at the moment.
                 None => {
                     let words = message.words.iter().map(|word| (*word).into()).collect();
-                    self.hearing.late.push((token, words));
+                    self.hearing.late.push((token, Late::Words(words)));
                 }
             }
+        }
+    }
+
+    /// Tells a connection a line or an invalidation.
+    fn tell_one(&mut self, token: Token, message: &Arc<Message>) {
+        if let Some(mut conn) = self.check_out(token) {
+            let mut bytes = Vec::new();
+            render(message, &mut conn, &mut bytes);
+            conn.push(&bytes);
+            self.check_in(conn);
+        } else if self.is_out(token) {
+            self.hearing.late.push((token, Late::Message(Arc::clone(message))));
         }
     }
 
@@ -153,14 +188,56 @@ impl Core {
     }
 
     /// The same, into a reply that is being written to the connection.
-    pub(crate) fn take_late(&mut self, conn: &Conn, out: &mut Vec<u8>) {
-        self.hearing.late.retain(|(token, words)| {
+    pub(crate) fn take_late(&mut self, conn: &mut Conn, out: &mut Vec<u8>) {
+        self.hearing.late.retain(|(token, late)| {
             if *token == conn.token {
-                let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
-                out.extend_from_slice(Rendered::new(&words).bytes(conn.session.resp));
+                match late {
+                    Late::Words(words) => {
+                        let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+                        out.extend_from_slice(Rendered::new(&words).bytes(conn.session.resp));
+                    }
+                    Late::Message(message) => render(message, conn, out),
+                }
             }
             *token != conn.token
         });
+    }
+
+    /// A connection is a monitor from now on. What came before is told to those who were before.
+    pub(crate) fn monitor(&mut self, conn: &mut Conn) {
+        let mut earlier = std::mem::take(&mut self.hearing.heard);
+        self.shared.exchange.monitor(self.id, &mut earlier);
+        self.tell(earlier);
+        self.hearing.monitors.push(conn.token);
+        conn.session.is_monitor = true;
+    }
+
+    /// A connection is none any more (RESET, and when it goes).
+    pub(crate) fn end_monitor(&mut self, conn: &mut Conn) {
+        if !std::mem::take(&mut conn.session.is_monitor) {
+            return;
+        }
+        let mut earlier = std::mem::take(&mut self.hearing.heard);
+        self.shared.exchange.end_monitor(self.id, &mut earlier);
+        self.tell(earlier);
+        self.catch_up(conn);
+        self.hearing.monitors.retain(|token| *token != conn.token);
+    }
+
+    /// A connection tracks keys no longer.
+    pub(crate) fn end_tracking(&self, conn: &mut Conn) {
+        if conn.session.tracking.take().is_some() {
+            self.shared.exchange.end_tracking(conn.id);
+        }
+    }
+
+    /// A connection goes: it hears nothing more, and nobody counts on it.
+    pub(crate) fn end_hearing(&mut self, conn: &mut Conn) {
+        self.unsubscribe_all(conn);
+        self.end_monitor(conn);
+        self.end_tracking(conn);
+        self.shared.exchange.gone(conn.id);
+        self.hearing.late.retain(|(token, _)| *token != conn.token);
     }
 
     /// Subscribes a connection; whether it was not yet. What came before is told to those who listened before.
@@ -223,4 +300,55 @@ impl Core {
         let Core { shared, mailed, .. } = self;
         shared.exchange.publish(kind, channel, payload, |thread| mailed[thread] = true)
     }
+}
+
+/// Where clients of RESP2 hear of the keys that another one tracks.
+const INVALIDATE: &[u8] = b"__redis__:invalidate";
+
+/// What a connection gets of a line or an invalidation: nothing if it has no ear for it.
+fn render(message: &Message, conn: &mut Conn, out: &mut Vec<u8>) {
+    match message {
+        // After its last reply nothing comes.
+        _ if conn.closing => {}
+        Message::Line(line) => out.extend_from_slice(line),
+        Message::Invalidation(Invalidation { news, .. }) => render_news(news, conn, out),
+        Message::Published { .. } => {}
+    }
+}
+
+fn render_news(news: &News, conn: &mut Conn, out: &mut Vec<u8>) {
+    let is_resp3 = conn.session.resp == Resp::V3;
+    let mut reply = Reply { bytes: std::mem::take(out), resp: conn.session.resp };
+    match news {
+        News::RedirectBroken(id) => {
+            if let Some(tracking) = &mut conn.session.tracking {
+                tracking.is_broken = true;
+            }
+            if is_resp3 {
+                reply.push(2);
+                reply.bulk(b"tracking-redir-broken");
+                reply.integer(*id as i64);
+            }
+        }
+        News::Invalid { keys, is_redirected } => {
+            let hears = if is_resp3 {
+                reply.push(2);
+                reply.bulk(b"invalidate");
+                true
+            } else if *is_redirected && conn.session.subscriptions.is_some() {
+                reply.push(3);
+                reply.bulk(b"message");
+                reply.bulk(INVALIDATE);
+                true
+            } else {
+                false
+            };
+            match keys {
+                _ if !hears => {}
+                Some(keys) => reply.bulks(keys.iter().map(|key| &**key)),
+                None => reply.null(),
+            }
+        }
+    }
+    *out = reply.bytes;
 }

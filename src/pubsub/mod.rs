@@ -16,12 +16,22 @@
 //! **Events of keys** are messages that whoever runs a command publishes while the shards are in its hand. While somebody may listen,
 //! a connection awaits its replies before it changes shard ([`crate::dispatch`]), and writes over several shards are gathered.
 //!
+//! **Onlookers.** A line for monitors and an invalidation are posted like that too, by whoever runs the command, while the shards
+//! are in its hand: so all monitors see one order, which is one of the effects, and whoever sees a write has its invalidation
+//! before. While somebody looks on, commands keep to the order that holds for events; while it is a monitor, those that
+//! span shards are gathered, reads too, so that each is one line. Nobody looking on costs a load of a line that nobody writes.
+//!
 //! **To one client.** What is heard is put behind the replies that its connection still awaits: those commands were entered
 //! before. The connection that is being served meanwhile gets it as soon as the command at hand is entered.
 mod exchange;
 mod hearing;
 mod notify;
+mod onlooker;
+mod tracking;
 
 pub use exchange::{Exchange, Kind, Message, Post};
 pub use hearing::{Hearing, Subscriptions};
 pub(crate) use notify::{Outside, classes_of};
+pub use onlooker::{Author, Transcript};
+pub(crate) use onlooker::{is_shown, line};
+pub use tracking::{Changes, Invalidation, News, Place, Redirect, Tracker};

@@ -1,6 +1,7 @@
 //! Keyspace notifications: what commands did to keys, as messages.
 use super::exchange::Kind;
-use crate::config::NotifyEvents;
+use super::tracking::Changes;
+use crate::config::{Config, NotifyEvents};
 use crate::queues::Mail;
 use crate::shared::Shared;
 use crate::thread::wait::thread_of;
@@ -19,6 +20,10 @@ pub(crate) struct Outside<'a> {
     pub(crate) mailed: &'a mut [bool],
     /// On which channels events are told.
     pub(crate) events: NotifyEvents,
+    /// Whose command it is (CLIENT ID); 0 for nobody's.
+    pub(crate) writer: u64,
+    /// `tracking-table-max-keys`.
+    pub(crate) tracked_keys_max: u64,
 }
 
 /// The classes of events that `notify-keyspace-events` asks for; none unless it names a channel for them.
@@ -43,13 +48,36 @@ pub(crate) fn classes_of(events: NotifyEvents) -> Class {
     asked.fold(Class::NONE, |classes, (_, class)| Class(classes.0 | class.0))
 }
 
-impl Outside<'_> {
+impl<'a> Outside<'a> {
+    /// From what a thread has, for nobody's command.
+    pub(crate) fn new(shared: &'a Shared, mailed: &'a mut [bool], config: &Config) -> Outside<'a> {
+        Outside {
+            shared,
+            mailed,
+            events: config.notify_keyspace_events,
+            writer: 0,
+            tracked_keys_max: config.tracking_table_max_keys,
+        }
+    }
+
     /// Publishes the events of a command, in order.
     #[cold]
     pub(crate) fn tell(&mut self, effects: &Effects) {
         if !self.shared.exchange.is_silent() {
             effects.events().iter().for_each(|event| self.tell_one(event));
         }
+    }
+
+    /// Tells clients what became of the keys that they track.
+    #[cold]
+    pub(crate) fn invalidate(&mut self, effects: &Effects) {
+        let changes = Changes {
+            keys: &effects.changes,
+            forgotten: &effects.forgotten,
+            flushed: effects.flushed,
+            writer: self.writer,
+        };
+        self.shared.exchange.invalidate(changes, |thread| self.mailed[thread] = true);
     }
 
     /// Carries out a PUBLISH of a transaction or a script.

@@ -99,13 +99,10 @@ impl Core {
         let Some(strand) = &mut self.strands[self.id] else { return Progress::default() };
         let mut nowhere = Reply::default();
         let shards = std::slice::from_mut(&mut strand.shard);
+        self.effects.names_changes = self.shared.exchange.is_watched();
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let progress = sweep(&mut cx.keys, budget);
-        let mut outside = Outside {
-            shared: &self.shared,
-            mailed: &mut self.mailed,
-            events: self.config.notify_keyspace_events,
-        };
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
         progress
     }

@@ -40,7 +40,7 @@ impl Core {
         if self.output_bytes > UNREAD_BYTES_ALL && unread_bytes >= UNREAD_BYTES_CROWDED {
             return true;
         }
-        let limit = limit_of(&self.config, class_of(conn));
+        let limit = limit_of(&self.config, class_of(&self.config, conn));
         let counted =
             |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).saturating_add(UNCOUNTED_BYTES);
         let stop_bytes = match limit.hard_bytes {
@@ -61,7 +61,7 @@ impl Core {
 
     #[cold]
     fn look_at_unread(&mut self, conn: &mut Conn) {
-        let limit = limit_of(&self.config, class_of(conn));
+        let limit = limit_of(&self.config, class_of(&self.config, conn));
         let bytes = conn.output_bytes().saturating_sub(UNCOUNTED_BYTES) as u64;
         let is_over = |limit_bytes: u64| limit_bytes > 0 && bytes > 0 && bytes >= limit_bytes;
         let mut give_up = is_over(limit.hard_bytes);
@@ -116,9 +116,17 @@ impl Core {
     }
 }
 
-/// Whose limit holds for a client.
-fn class_of(conn: &Conn) -> OutputClass {
-    if conn.session.subscriptions.is_some() { OutputClass::Pubsub } else { OutputClass::Normal }
+/// Whose limit holds for a client. A monitor asks like others, but is told without end: where the limit of those who ask is none,
+/// that of replicas holds for it.
+fn class_of(config: &Config, conn: &Conn) -> OutputClass {
+    let normal = config.client_output_buffer_limit.normal;
+    match &conn.session {
+        session if session.is_monitor && normal.hard_bytes == 0 && normal.soft_bytes == 0 => {
+            OutputClass::Replica
+        }
+        session if session.subscriptions.is_some() => OutputClass::Pubsub,
+        _ => OutputClass::Normal,
+    }
 }
 
 /// The limit of a class. A replica may lag behind as far as the backlog goes.

@@ -96,7 +96,9 @@ fn flush(cx: &mut Call<'_>, args: Args<'_>, dbs: Range<usize>) -> Outcome {
             watches.changed_where(|key| holds(table, key));
             removed += shard.discard(db);
         }
+        shard.tracked.clear();
     }
+    cx.effects.flushed = true;
     cx.effects.dirty += removed as u64;
     // Recorded even where there was nothing to remove, as Redis does it.
     cx.record(args);

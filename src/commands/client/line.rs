@@ -31,7 +31,8 @@ pub(super) fn write(line: &mut Vec<u8>, conn: &Conn, thread: usize, now_ms: i64)
     let out_bytes = conn.output_bytes() - held_bytes;
     put(line, format_args!(" obl={out_bytes} oll={held} omem={held_bytes} tot-mem={}", conn.memory_bytes()));
     let command = conn.last_command.map_or("NULL", |id| table().entry(id).spec.name);
-    put(line, format_args!(" events={} cmd={command} user={DEFAULT_USER} redir=-1", events(conn)));
+    put(line, format_args!(" events={} cmd={command} user={DEFAULT_USER}", events(conn)));
+    put(line, format_args!(" redir={}", redirect(session)));
     put(line, format_args!(" resp={} lib-name=", if session.resp == Resp::V3 { 3 } else { 2 }));
     line.extend_from_slice(&session.lib_name);
     line.extend_from_slice(b" lib-ver=");
@@ -49,9 +50,14 @@ fn put(line: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 fn flags(conn: &Conn) -> String {
     let session = &conn.session;
     let is_dirty = session.watching.as_ref().is_some_and(|watching| watching.watch.is_dirty());
+    let tracking = session.tracking.as_deref();
     let letters = [
+        (session.is_monitor, 'O'),
         (session.subscriptions.is_some(), 'P'),
         (session.multi.is_some() || session.executing.is_some(), 'x'),
+        (tracking.is_some(), 't'),
+        (tracking.is_some_and(|tracking| tracking.is_broken), 'R'),
+        (tracking.is_some_and(|tracking| tracking.prefixes.is_some()), 'B'),
         (is_dirty, 'd'),
         (conn.closing, 'c'),
         (conn.peer.is_unix, 'U'),
@@ -60,6 +66,11 @@ fn flags(conn: &Conn) -> String {
     ];
     let shown: String = letters.iter().filter(|(is_so, _)| *is_so).map(|(_, letter)| letter).collect();
     if shown.is_empty() { "N".to_owned() } else { shown }
+}
+
+/// To whom its invalidations go, 0 for itself; -1 where it tracks nothing.
+pub(super) fn redirect(session: &Session) -> i64 {
+    session.tracking.as_ref().map_or(-1, |tracking| tracking.redirect.unwrap_or(0) as i64)
 }
 
 /// Commands of the transaction, open or being carried out; -1 without one.

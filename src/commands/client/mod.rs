@@ -10,13 +10,14 @@ mod line;
 mod list;
 mod modes;
 mod pause;
+mod tracking;
 
 pub(super) const COMMANDS: &[ServerCommand] = &[CLIENT];
 
 const SUBCOMMANDS: &[ServerCommand] = &[
-    modes::CACHING,
+    tracking::CACHING,
     identity::GETNAME,
-    modes::GETREDIR,
+    tracking::GETREDIR,
     HELP,
     identity::ID,
     list::INFO,
@@ -28,7 +29,8 @@ const SUBCOMMANDS: &[ServerCommand] = &[
     modes::REPLY,
     identity::SETINFO,
     identity::SETNAME,
-    modes::TRACKINGINFO,
+    tracking::TRACKING,
+    tracking::TRACKINGINFO,
     modes::UNBLOCK,
     pause::UNPAUSE,
 ];
@@ -113,6 +115,8 @@ const HELP_LINES: &[&str] = &[
     "    Tell the client library's name or version.",
     "SETNAME <name>",
     "    Name this connection.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Whether this connection is told when keys that it has read, or keys with a prefix, change.",
     "TRACKINGINFO",
     "    How this connection's keys are tracked.",
     "UNBLOCK <client-id> [TIMEOUT|ERROR]",

@@ -1,4 +1,4 @@
-//! How a connection wants to be treated: CLIENT REPLY, NO-EVICT, NO-TOUCH, and what belongs to blocking and tracking.
+//! How a connection wants to be treated: CLIENT REPLY, NO-EVICT, NO-TOUCH, and UNBLOCK.
 use crate::commands::{Outcome, Server, ServerCommand, Verdict};
 use crate::thread::conn::ReplyMode;
 use crate::thread::core::Core;
@@ -139,71 +139,4 @@ fn unblock(_: &mut Server<'_>, args: Args<'_>) -> Outcome {
         server.reply.integer(i64::from(found.load(Ordering::Relaxed)));
         Verdict::Done
     }))
-}
-
-pub(super) const CACHING: ServerCommand = ServerCommand {
-    spec: Spec {
-        name: "client|caching",
-        arity: 3,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
-        group: Group::Connection,
-        summary: "Instructs the server whether to track the keys in the next request.",
-        since: "6.0.0",
-        complexity: "O(1)",
-        args: &[Arg::new("mode", ArgKind::OneOf(&[Arg::word("yes", "YES"), Arg::word("no", "NO")]))],
-        ..Spec::DEFAULT
-    },
-    run: caching,
-    subcommands: &[],
-};
-fn caching(_: &mut Server<'_>, _: Args<'_>) -> Outcome {
-    Err(Fault::new(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-    ))
-}
-
-pub(super) const GETREDIR: ServerCommand = ServerCommand {
-    spec: Spec {
-        name: "client|getredir",
-        arity: 2,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
-        group: Group::Connection,
-        summary: "Returns the client ID to which the connection's tracking notifications are redirected.",
-        since: "6.0.0",
-        complexity: "O(1)",
-        ..Spec::DEFAULT
-    },
-    run: getredir,
-    subcommands: &[],
-};
-fn getredir(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
-    cx.reply.integer(-1);
-    Ok(Verdict::Done)
-}
-
-pub(super) const TRACKINGINFO: ServerCommand = ServerCommand {
-    spec: Spec {
-        name: "client|trackinginfo",
-        arity: 2,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
-        group: Group::Connection,
-        summary: "Returns information about server-assisted client-side caching for the connection.",
-        since: "6.2.0",
-        complexity: "O(1)",
-        ..Spec::DEFAULT
-    },
-    run: trackinginfo,
-    subcommands: &[],
-};
-fn trackinginfo(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
-    let reply = &mut *cx.reply;
-    reply.map(3);
-    reply.bulk(b"flags");
-    reply.set(1);
-    reply.bulk(b"off");
-    reply.bulk(b"redirect");
-    reply.integer(-1);
-    reply.bulk(b"prefixes");
-    reply.array(0);
-    Ok(Verdict::Done)
 }
