@@ -91,6 +91,7 @@ INTEGER = b'ERR value is not an integer or out of range'
 SYNTAX = b'ERR syntax error'
 ARITY = b'ERR wrong number'
 NO_FLOAT = (b'ERR min or max is not a float', b'ERR value is not a valid float', b'ERR need numeric ', b'ERR weight value is not a float')
+XSETID_SMALLER = b'ERR The ID specified in XSETID is smaller'
 ODD_FLOAT = re.compile(rb'\(?(\s|[-+]?0X)')
 
 
@@ -169,9 +170,17 @@ def known_of_sorted_sets(name, words, cmd, a, b):
             return 'ZRANK with a bad fourth word'
     if error(a, *NO_FLOAT) and any(ODD_FLOAT.match(word) for word in words):
         return 'numbers in hexadecimal or behind spaces'
-    if name[:1] in (b'Z', b'B', b'G') and same_scores(a, b):
+    if name[:1] in (b'Z', b'B', b'G') and same_scores(a, b) or name == b'ZSCAN' and same_scores(by_member(a), by_member(b)):
         return 'the digits of a score'
     return None
+
+
+def by_member(reply):
+    """The reply of ZSCAN in the order of members."""
+    if reply[0] != '*' or len(reply[1]) != 2:
+        return reply
+    found = reply[1][1][1]
+    return '*', tuple(x for pair in sorted(zip(found[::2], found[1::2])) for x in pair)
 
 
 def same_scores(a, b):
@@ -195,7 +204,7 @@ def known_of_streams(name, words, cmd, a, b):
         return 'XREAD without an id for each key'
     if name == b'XADD' and error(a, b'ERR Elements are too large') and error(b, b'ERR The ID specified in XADD is equal'):
         return 'XADD with all sequences used up'
-    if name == b'XSETID' and a[0] != '-' and error(b, b'ERR The ID specified in XSETID is smaller'):
+    if name == b'XSETID' and (a[0] != '-' or error(a, XSETID_SMALLER)) and error(b, XSETID_SMALLER):
         return 'XSETID below the greatest deleted id'
     return None
 
