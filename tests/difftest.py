@@ -149,6 +149,8 @@ def known_of_strings_and_keys(name, words, cmd, a, b):
             return 'SCAN with an empty or a negative cursor'
         if error(a, b'ERR invalid cursor') and cmd[cursor][:1].isspace():
             return 'SCAN with spaces before the cursor'
+    if name == b'LSET' and a[0] != '-' and error(b, b'ERR index out of range') and re.fullmatch(rb'-?\d{10,19}', cmd[2]):
+        return 'LSET beyond 32 bits'
     if name == b'GETEX' and b[0] == 'nil' and error(a, b'ERR invalid expire time', INTEGER):
         return 'GETEX of a missing key with a bad expiry'
     return None
@@ -170,6 +172,8 @@ def known_of_sorted_sets(name, words, cmd, a, b):
             return 'ZRANK with a bad fourth word'
     if error(a, *NO_FLOAT) and any(ODD_FLOAT.match(word) for word in words):
         return 'numbers in hexadecimal or behind spaces'
+    if name == b'ZSCAN' and b'NOSCORES' in words and a[0] == b[0] == '*' and sorted(a[1][1][1]) == sorted(b[1][1][1]):
+        return 'ZSCAN NOSCORES in another order'
     if name[:1] in (b'Z', b'B', b'G') and same_scores(a, b) or name == b'ZSCAN' and same_scores(by_member(a), by_member(b)):
         return 'the digits of a score'
     return None
