@@ -57,6 +57,17 @@ impl Extended {
         self.magnitude != Infinite
     }
 
+    /// As near as doubles come: infinite beyond the greatest, and no zero where this is none.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        let size = match self.magnitude {
+            Infinite => f64::INFINITY,
+            Finite { mantissa: 0, .. } => 0.0,
+            Finite { mantissa, exponent } => (mantissa as f64 * 2f64.powi(exponent)).max(f64::MIN_POSITIVE),
+        };
+        if self.negative { -size } else { size }
+    }
+
     /// The sum, rounded to the nearest, to the even one of two. None where it is infinite or no number.
     #[must_use]
     pub fn checked_add(self, other: Extended) -> Option<Extended> {
@@ -387,6 +398,17 @@ mod tests {
         ] {
             assert_eq!(sum(a, b).as_deref(), Some(result), "{a} + {b}");
         }
+    }
+
+    #[test]
+    fn a_double_is_as_near_as_doubles_come() {
+        let double = |text: &[u8]| Extended::parse(text).expect("a number").to_f64();
+        assert_eq!((double(b"-2.5"), double(b"0.1"), double(b"0")), (-2.5, 0.1, 0.0));
+        assert_eq!(
+            (double(b"1e400"), double(b"-1e400"), double(b"-inf")),
+            (f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY)
+        );
+        assert!(double(b"1e-400") > 0.0 && double(b"-1e-4000") < 0.0);
     }
 
     #[test]

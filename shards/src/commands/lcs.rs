@@ -46,8 +46,8 @@ const LCS: Command = Command {
     subcommands: &[],
 };
 fn lcs(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    let words = Words::read(&args[3..])?;
     let (a, b) = (string_of(cx, args[1])?, string_of(cx, args[2])?);
+    let words = Words::read(&args[3..])?;
     if a.len().max(b.len()) >= u32::MAX as usize - 1 {
         return Err(TOO_LONG);
     }

@@ -183,8 +183,8 @@ const BLMPOP: Command = Command {
     subcommands: &[],
 };
 fn blmpop(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    let until_ms = waits_until(args[1], cx.now_ms)?;
     let (keys, side, count) = several(&args[2..])?;
+    let until_ms = waits_until(args[1], cx.now_ms)?;
     if !pop_first(cx, keys, side, count)? {
         wait_or_nothing(cx, Awaits::List, keys, None, until_ms);
     }

@@ -1,7 +1,8 @@
 //! What the arguments of several families mean: integers, and the words about expiry (EX, PX, EXAT, PXAT, KEEPTTL, PERSIST).
 use crate::call::Expiry;
+use crate::extended::Extended;
 use crate::fault::{Fault, NOT_INTEGER, SYNTAX};
-use crate::number::{parse_f64, parse_i64};
+use crate::number::parse_i64;
 use crate::spec::{Arg, ArgKind};
 
 /// An argument that has to be an integer.
@@ -15,7 +16,8 @@ pub(super) fn waits_until(text: &[u8], now_ms: i64) -> Result<Option<i64>, Fault
     const NO_FLOAT: Fault = Fault::new("ERR timeout is not a float or out of range");
     const NEGATIVE: Fault = Fault::new("ERR timeout is negative");
     const OUT_OF_RANGE: Fault = Fault::new("ERR timeout is out of range");
-    let seconds = parse_f64(text).ok_or(NO_FLOAT)?;
+    // As wide as Redis's: 1e400 is no fault of form, and 1e-400 is not for ever.
+    let seconds = Extended::parse(text).ok_or(NO_FLOAT)?.to_f64();
     let ms = (seconds * 1000.0).ceil();
     if ms > i64::MAX as f64 {
         return Err(OUT_OF_RANGE);

@@ -79,8 +79,8 @@ const BZMPOP: Command = Command {
     subcommands: &[],
 };
 fn bzmpop(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    let until_ms = waits_until(args[1], cx.now_ms)?;
     let wanted = Several::read(&args[2..])?;
+    let until_ms = waits_until(args[1], cx.now_ms)?;
     for key in wanted.keys {
         let key = cx.key(key);
         if cx.is_in_hand(key.hashed.slot) && pop_recorded(cx, key, wanted.end, wanted.count)? {
