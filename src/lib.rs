@@ -72,6 +72,7 @@ pub mod queues;
 pub mod rates;
 pub mod report;
 pub mod route;
+pub(crate) mod script;
 pub mod serve;
 pub mod server;
 pub mod shared;

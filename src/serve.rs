@@ -4,6 +4,7 @@ use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
+use crate::script::{Host, Limits, Scripting, Stopwatch};
 use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, assemble};
@@ -24,6 +25,7 @@ struct Bench<'a> {
     settings: &'a Settings,
     effects: &'a mut Effects,
     stats: &'a mut Stats,
+    scripting: &'a mut Scripting,
     outside: Outside<'a>,
     now_ms: i64,
 }
@@ -58,9 +60,31 @@ impl Core {
         let start = reply.bytes.len();
         let shards = std::slice::from_mut(&mut strand.shard);
         let db = conn.session.db;
-        let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
-        cx.no_touch = conn.session.no_touch;
-        run_one(&mut cx, entry, args, hint);
+        if let Handler::Script(command) = entry.handler {
+            let host = Host {
+                shards,
+                settings: &self.settings,
+                effects: &mut self.effects,
+                stats: &mut self.stats,
+                outside: Outside {
+                    shared: &self.shared,
+                    mailed: &mut self.mailed,
+                    events: self.config.notify_keyspace_events,
+                },
+                now_ms: self.now_ms,
+                no_touch: conn.session.no_touch,
+                db,
+                limits: Limits::default(),
+                reply: Reply::default(),
+                has_written: false,
+                clock: Stopwatch::default(),
+            };
+            self.scripting.run(command, args, host, reply);
+        } else {
+            let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
+            cx.no_touch = conn.session.no_touch;
+            run_one(&mut cx, entry, args, hint);
+        }
         strand.shard.counts.commands += 1;
         let mut outside = Outside {
             shared: &self.shared,
@@ -122,6 +146,7 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            scripting: &mut self.scripting,
             outside: Outside {
                 shared: &self.shared,
                 mailed: &mut self.mailed,
@@ -148,6 +173,7 @@ impl Core {
                     settings: &self.settings,
                     effects: &mut self.effects,
                     stats: &mut self.stats,
+                    scripting: &mut self.scripting,
                     outside: Outside {
                         shared: &self.shared,
                         mailed: &mut self.mailed,
@@ -177,6 +203,7 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            scripting: &mut self.scripting,
             outside: Outside {
                 shared: &self.shared,
                 mailed: &mut self.mailed,
@@ -241,6 +268,7 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            scripting: &mut self.scripting,
             outside: Outside {
                 shared: &self.shared,
                 mailed: &mut self.mailed,
@@ -421,6 +449,24 @@ impl Bench<'_> {
         let entry = table().entry(command.id);
         if is_publish(entry) {
             return self.outside.publish(entry.spec.name == "spublish", args, reply);
+        }
+        if let Handler::Script(script) = entry.handler {
+            let Outside { shared, mailed, events } = &mut self.outside;
+            let host = Host {
+                shards,
+                settings: self.settings,
+                effects: self.effects,
+                stats: self.stats,
+                outside: Outside { shared, mailed, events: *events },
+                now_ms: self.now_ms,
+                no_touch: batch.no_touch,
+                db: command.db,
+                limits: Limits::default(),
+                reply: Reply::default(),
+                has_written: false,
+                clock: Stopwatch::default(),
+            };
+            return self.scripting.run(script, args, host, reply);
         }
         let mut cx = self.call(shards, batch, reply);
         cx.db = command.db;

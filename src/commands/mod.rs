@@ -21,6 +21,7 @@ mod memory;
 mod module;
 mod pubsub;
 mod replication;
+mod script;
 mod server;
 mod slowlog;
 mod transaction;
@@ -105,4 +106,5 @@ pub const FAMILIES: &[&[ServerCommand]] = &[
     pubsub::COMMANDS,
     module::COMMANDS,
     cluster::COMMANDS,
+    script::COMMANDS,
 ];

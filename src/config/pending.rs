@@ -16,7 +16,6 @@ const PENDING: &[&str] = &[
     "maxmemory-samples",
     "maxmemory-eviction-tenacity",
     "lazyfree-lazy-user-flush",
-    "busy-reply-threshold",
     "propagation-error-behavior",
     "save",
     "dbfilename",
