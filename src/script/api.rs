@@ -177,8 +177,8 @@ fn setresp(lua: Lua) -> Result<i32, Raise> {
         return Err(lua.raise_table(b"ERR redis.setresp() requires one argument."));
     }
     let resp = match lua.number(1) {
-        version if version == 2.0 => Resp::V2,
-        version if version == 3.0 => Resp::V3,
+        2.0 => Resp::V2,
+        3.0 => Resp::V3,
         _ => return Err(lua.raise_table(b"ERR RESP version must be 2 or 3.")),
     };
     lua.with_host(|host| host.set_resp(resp));

@@ -7,7 +7,7 @@ use shards::reply::{Reply, Resp};
 const ROOM: i32 = 6;
 
 /// Pushes what the first reply of these bytes says, and gives back what follows it.
-pub(super) fn push_reply<'a>(lua: Lua, bytes: &'a [u8]) -> &'a [u8] {
+pub(super) fn push_reply(lua: Lua, bytes: &[u8]) -> &[u8] {
     let Some((line, rest)) = split_line(bytes) else {
         lua.push_nil();
         return &[];

@@ -41,6 +41,8 @@ pub(super) struct Beside {
     host: *mut c_void,
     /// The state of `math.random`: 48 bits.
     pub(super) dice: u64,
+    /// Settings of `cjson`.
+    pub(super) json: super::cjson::Settings,
 }
 
 /// A machine that this thread owns.
@@ -165,7 +167,8 @@ unsafe extern "C-unwind" fn hook(state: *mut ffi::lua_State, _: *mut ffi::lua_De
 impl Machine {
     /// A machine with the standard library, of which `sandbox` will leave what is harmless.
     pub(super) fn new() -> Option<Machine> {
-        let beside = Box::new(Beside { bytes: 0, lenient: true, host: null_mut(), dice: 0 });
+        let beside =
+            Box::new(Beside { bytes: 0, lenient: true, host: null_mut(), dice: 0, json: Default::default() });
         let beside = Box::into_raw(beside);
         // SAFETY: `allocate` gets what it expects.
         let state = unsafe { ffi::lua_newstate(allocate, beside.cast()) };
@@ -210,6 +213,7 @@ impl Machine {
         let beside = unsafe { &mut *self.beside };
         beside.host = std::ptr::from_mut(host).cast();
         beside.dice = 0x330E;
+        beside.json = super::cjson::Settings::default();
         beside.lenient = false;
         // SAFETY: a hook may be set at any time.
         unsafe { ffi::lua_sethook(state, Some(hook), ffi::LUA_MASKCOUNT, HOOK_INSTRUCTIONS) };
@@ -289,8 +293,10 @@ impl Lua {
     }
     /// The name of a value's type; `no value` above the top.
     pub(super) fn type_name(self, at: Index) -> &'static str {
-        // SAFETY: an index above the top is none; a name is a constant of the library.
-        let name = unsafe { ffi::lua_typename(self.0, ffi::lua_type(self.0, at)) };
+        // SAFETY: an index above the top is none.
+        let kind = unsafe { ffi::lua_type(self.0, at) };
+        // SAFETY: a name is a constant of the library.
+        let name = unsafe { ffi::lua_typename(self.0, kind) };
         // SAFETY: it ends with a zero.
         unsafe { CStr::from_ptr(name) }.to_str().unwrap_or("no value")
     }
@@ -335,10 +341,6 @@ impl Lua {
     pub(super) fn pointer(self, at: Index) -> *const c_void {
         // SAFETY: only looks.
         unsafe { ffi::lua_topointer(self.0, at) }
-    }
-    pub(super) fn raw_equal(self, one: Index, other: Index) -> bool {
-        // SAFETY: only looks.
-        unsafe { ffi::lua_rawequal(self.0, one, other) != 0 }
     }
     pub(super) fn raw_len(self, at: Index) -> usize {
         // SAFETY: only looks.

@@ -9,6 +9,9 @@
 //! Lua in [`sandbox`].
 mod api;
 mod bit;
+mod cjson;
+mod cjson_decode;
+mod cmsgpack;
 pub(crate) mod commands;
 mod convert;
 pub(crate) mod host;
@@ -231,7 +234,8 @@ impl Scripting {
         let out_of_memory = self.out_of_memory;
         let met = self.meet(&shared.scripts, sha, source, true)?;
         let is_everything = host.shards.len() == shared.shard_count();
-        if !is_everything && !(met.script.is_local && are_in_hand(asked.keys, host)) {
+        let has_its_keys = met.script.is_local && are_in_hand(asked.keys, host);
+        if !is_everything && !has_its_keys {
             // It was not known when its shards were chosen.
             return Err(NO_SCRIPT);
         }

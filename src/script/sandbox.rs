@@ -3,7 +3,7 @@
 //! A locked table is an empty one in front of the real one: what it lacks (everything) is looked up behind it, and writing to it,
 //! which would be adding to it, is an error. Functions that look past metatables are replaced by ones that know of locks.
 use super::lua::{Ended, GLOBALS, Index, Lua, REGISTRY, Raise, Type, UPVALUE};
-use super::{bit, structs};
+use super::{bit, cjson, cmsgpack, structs};
 use std::ffi::CString;
 
 /// The globals that scripts have. Redis 7.0's, and `os`, of which newer ones leave the clock.
@@ -79,6 +79,10 @@ pub(super) fn build(lua: Lua) {
     lua.raw_set_field(GLOBALS, "redis");
     add_library(lua, "bit", bit::FUNCTIONS);
     add_library(lua, "struct", structs::FUNCTIONS);
+    cmsgpack::push(lua);
+    lua.raw_set_field(GLOBALS, "cmsgpack");
+    cjson::push(lua);
+    lua.raw_set_field(GLOBALS, "cjson");
     add_library(lua, "os", &[("clock", clock)]);
     lock_all(lua);
 }
