@@ -4,7 +4,7 @@ use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
-use crate::script::{Host, Limits, Scripting, Stopwatch};
+use crate::script::{Host, Running, Scripting};
 use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, assemble};
@@ -74,10 +74,7 @@ impl Core {
                 now_ms: self.now_ms,
                 no_touch: conn.session.no_touch,
                 db,
-                limits: Limits::default(),
-                reply: Reply::default(),
-                has_written: false,
-                clock: Stopwatch::default(),
+                script: Running::default(),
             };
             self.scripting.run(command, args, host, reply);
         } else {
@@ -461,10 +458,7 @@ impl Bench<'_> {
                 now_ms: self.now_ms,
                 no_touch: batch.no_touch,
                 db: command.db,
-                limits: Limits::default(),
-                reply: Reply::default(),
-                has_written: false,
-                clock: Stopwatch::default(),
+                script: Running::default(),
             };
             return self.scripting.run(script, args, host, reply);
         }

@@ -103,8 +103,8 @@ fn run(lua: Lua) -> Result<bool, Raise> {
     let args = arguments(lua)?;
     let pushed = lua.with_host(|host| {
         host.call(&args)?;
-        convert::push_reply(lua, &host.reply.bytes);
-        Ok(host.reply.bytes.first() == Some(&b'-'))
+        convert::push_reply(lua, &host.script.reply.bytes);
+        Ok(host.script.reply.bytes.first() == Some(&b'-'))
     });
     match pushed {
         Some(Ok(is_error)) => Ok(is_error),

@@ -30,14 +30,21 @@ pub(crate) struct Host<'a> {
     pub(crate) no_touch: bool,
     /// The database, which the script may change for itself.
     pub(crate) db: u16,
-    /// What the script may do.
-    pub(crate) limits: Limits,
+    /// How far the script is.
+    pub(crate) script: Running,
+}
+
+/// What a script may do and has done.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    /// What it may do.
+    pub(super) limits: Limits,
     /// The replies of its commands, one at a time, in the protocol that it asked for.
-    pub(crate) reply: Reply,
+    pub(super) reply: Reply,
     /// It has written something.
-    pub(crate) has_written: bool,
+    pub(super) has_written: bool,
     /// How long it runs, once that is looked at.
-    pub(crate) clock: Stopwatch,
+    pub(super) clock: Stopwatch,
 }
 
 /// What a script may do.
@@ -66,22 +73,22 @@ const OUT_OF_MEMORY: Fault = Fault::new("OOM command not allowed when used memor
 const NOT_LOCAL: Fault = Fault::new("ERR Script attempted to access keys that are not in its hands");
 
 impl Host<'_> {
-    /// Runs a command; the reply, which may be an error, is in `self.reply`. What the script is to blame for comes as a fault.
+    /// Runs a command; the reply, which may be an error, is in `self.script.reply`. What the script is to blame for comes as a fault.
     pub(super) fn call(&mut self, args: Args<'_>) -> Result<(), Fault> {
-        self.reply.bytes.clear();
+        self.script.reply.bytes.clear();
         let entry = self.find(args)?;
         let flags = entry.spec.flags;
         if flags.has(Flags::NOSCRIPT) {
             return Err(NOT_ALLOWED);
         }
         if flags.has(Flags::WRITE) {
-            if self.limits.reads_only {
+            if self.script.limits.reads_only {
                 return Err(READ_ONLY);
             }
-            if self.limits.no_memory && !self.has_written && flags.has(Flags::DENYOOM) {
+            if self.script.limits.no_memory && !self.script.has_written && flags.has(Flags::DENYOOM) {
                 return Err(OUT_OF_MEMORY);
             }
-            self.has_written = true;
+            self.script.has_written = true;
         }
         let start = self.stats.ticks();
         match entry.handler {
@@ -90,14 +97,15 @@ impl Host<'_> {
                     return Err(NOT_LOCAL);
                 }
                 let (settings, db) = (self.settings, self.db);
-                let mut cx = Call::new(self.shards, settings, db, self.now_ms, &mut self.reply, self.effects);
+                let mut cx =
+                    Call::new(self.shards, settings, db, self.now_ms, &mut self.script.reply, self.effects);
                 cx.no_touch = self.no_touch;
                 execute(&mut cx, command, args);
             }
             Handler::Server(_) => self.call_server(entry, args)?,
             Handler::Script(_) => return Err(NOT_ALLOWED),
         }
-        self.stats.ran_within(entry.id, start, &self.reply.bytes);
+        self.stats.ran_within(entry.id, start, &self.script.reply.bytes);
         Ok(())
     }
 
@@ -129,25 +137,25 @@ impl Host<'_> {
     /// Runs one of the server's commands that make sense within a script.
     fn call_server(&mut self, entry: &Entry, args: Args<'_>) -> Result<(), Fault> {
         match entry.spec.name {
-            "ping" if args.len() == 1 => self.reply.status("PONG"),
-            "ping" | "echo" => self.reply.bulk(args[1]),
+            "ping" if args.len() == 1 => self.script.reply.status("PONG"),
+            "ping" | "echo" => self.script.reply.bulk(args[1]),
             "select" => match self.select(args[1]) {
-                Ok(()) => self.reply.ok(),
-                Err(fault) => self.reply.error(&fault.0),
+                Ok(()) => self.script.reply.ok(),
+                Err(fault) => self.script.reply.error(&fault.0),
             },
             "time" => self.time(),
             "publish" | "spublish" => {
                 // What was done before it is heard before it.
                 finish_effects(self.effects, &mut self.shards[0], &mut self.outside);
-                self.outside.publish(entry.spec.name == "spublish", args, &mut self.reply);
+                self.outside.publish(entry.spec.name == "spublish", args, &mut self.script.reply);
             }
             "role" => {
-                self.reply.array(3);
-                self.reply.bulk(b"master");
-                self.reply.integer(0);
-                self.reply.array(0);
+                self.script.reply.array(3);
+                self.script.reply.bulk(b"master");
+                self.script.reply.integer(0);
+                self.script.reply.array(0);
             }
-            "lolwut" => self.reply.bulk(b"Braid\n"),
+            "lolwut" => self.script.reply.bulk(b"Braid\n"),
             _ => return Err(NOT_ALLOWED),
         }
         Ok(())
@@ -162,16 +170,16 @@ impl Host<'_> {
 
     fn time(&mut self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.reply.array(2);
+        self.script.reply.array(2);
         for part in [now.as_secs(), u64::from(now.subsec_micros())] {
             let mut digits = [0; 20];
-            self.reply.bulk(format_i64(part as i64, &mut digits));
+            self.script.reply.bulk(format_i64(part as i64, &mut digits));
         }
     }
 
     /// `redis.setresp`: the protocol of the replies to the script.
     pub(super) fn set_resp(&mut self, resp: Resp) {
-        self.reply.resp = resp;
+        self.script.reply.resp = resp;
     }
 
     /// Whether a command could be called with these arguments: `redis.acl_check_cmd`.
@@ -182,10 +190,10 @@ impl Host<'_> {
     /// Looks at the clock; whether the script is to end. Others learn when it takes too long.
     pub(super) fn is_to_end(&mut self) -> bool {
         let scripts: &Scripts = &self.outside.shared.scripts;
-        let since = *self.clock.since.get_or_insert_with(Instant::now);
-        let Some(threshold) = self.clock.threshold else { return false };
-        if !self.clock.is_busy && since.elapsed() >= threshold {
-            self.clock.is_busy = true;
+        let since = *self.script.clock.since.get_or_insert_with(Instant::now);
+        let Some(threshold) = self.script.clock.threshold else { return false };
+        if !self.script.clock.is_busy && since.elapsed() >= threshold {
+            self.script.clock.is_busy = true;
             scripts.begin_busy();
             crate::log::warning(format_args!(
                 "Slow script detected: still in execution after {} milliseconds. You can try killing the script using the \
@@ -193,16 +201,16 @@ impl Host<'_> {
                 since.elapsed().as_millis()
             ));
         }
-        if self.clock.is_busy && self.has_written {
+        if self.script.clock.is_busy && self.script.has_written {
             scripts.spare_busy();
         }
-        self.clock.is_busy && !self.has_written && scripts.is_killed()
+        self.script.clock.is_busy && !self.script.has_written && scripts.is_killed()
     }
 }
 
 impl Drop for Host<'_> {
     fn drop(&mut self) {
-        if self.clock.is_busy {
+        if self.script.clock.is_busy {
             self.outside.shared.scripts.end_busy();
         }
     }

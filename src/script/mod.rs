@@ -23,27 +23,32 @@ pub(crate) mod store;
 mod structs;
 
 pub(crate) use self::commands::ScriptCommand;
-pub(crate) use self::host::{Host, Limits, Stopwatch};
+use self::host::Limits;
+pub(crate) use self::host::{Host, Running};
 use self::lua::{Ended, Lua, Machine, Raise, Type};
 pub(crate) use self::store::Scripts;
 use self::store::{Script, Sha, sha_from, sha_of};
 use shards::commands::Args;
 use shards::fault::Fault;
+use shards::keyspace::hash::{KeyedMap, keyed_map};
 use shards::number::parse_i64;
 use shards::reply::Reply;
 use shards::slot::slot_of;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 const NO_SCRIPT: Fault = Fault::new("NOSCRIPT No matching script. Please use EVAL.");
 
 /// What a thread needs to run scripts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Scripting {
     machine: Option<Machine>,
     /// The scripts that it has met, compiled if it has run them.
-    met: HashMap<Sha, Met>,
+    met: KeyedMap<Sha, Met>,
+    /// Where the machine keeps its handler of errors.
+    handler: i32,
+    /// Room for the replies of commands.
+    room: Vec<u8>,
     /// What [`Scripts::version`] was when it met them.
     version: u64,
     /// Bytes of the machine, as they were last told.
@@ -86,6 +91,25 @@ impl<'a> Asked<'a> {
         Ok(Asked { keys, values })
     }
 }
+
+impl Default for Scripting {
+    fn default() -> Scripting {
+        Scripting {
+            machine: None,
+            met: keyed_map(),
+            handler: 0,
+            room: Vec::new(),
+            version: 0,
+            told_bytes: 0,
+            since_freed: 0,
+            out_of_memory: false,
+            threshold: None,
+        }
+    }
+}
+
+/// Room for replies that is kept between scripts, in bytes, at most.
+const ROOM_BYTES_MAX: usize = 64 * 1024;
 
 impl Scripting {
     /// Forgets what was met before the last SCRIPT FLUSH.
@@ -132,6 +156,7 @@ impl Scripting {
                     };
                     let function = self.compile(&script)?;
                     scripts.add(&script);
+                    self.tell_bytes(scripts);
                     self.met.insert(sha, Met { script: Arc::clone(&script), function: Some(function) });
                     script
                 }
@@ -161,7 +186,10 @@ impl Scripting {
     fn lua(&mut self) -> Result<Lua, Fault> {
         if self.machine.is_none() {
             let machine = Machine::new().ok_or(Fault::new("ERR not enough memory for scripts"))?;
-            sandbox::build(machine.lua());
+            let lua = machine.lua();
+            sandbox::build(lua);
+            lua.push_callback(api::handle_error);
+            self.handler = lua.keep();
             self.machine = Some(machine);
         }
         Ok(self.machine.as_ref().ok_or(NO_SCRIPT)?.lua())
@@ -204,11 +232,15 @@ impl Scripting {
         reply: &mut Reply,
     ) {
         let start = reply.bytes.len();
-        host.clock.threshold = self.threshold;
+        host.script.clock.threshold = self.threshold;
+        host.script.reply.bytes = std::mem::take(&mut self.room);
         if let Err(fault) = self.try_run(command, args, &mut host, reply) {
             reply.bytes.truncate(start);
             reply.error(&fault.0);
         }
+        self.room = std::mem::take(&mut host.script.reply.bytes);
+        self.room.clear();
+        self.room.shrink_to(ROOM_BYTES_MAX);
         self.since_freed += 1;
         if self.since_freed >= RUNS_TO_FREE {
             self.since_freed = 0;
@@ -250,7 +282,7 @@ impl Scripting {
                 ));
             }
         }
-        host.limits = Limits {
+        host.script.limits = Limits {
             reads_only: command.reads_only || declared.no_writes,
             no_memory: out_of_memory && !declared.allows_oom,
         };
@@ -272,11 +304,11 @@ impl Scripting {
         sandbox::set_global(lua, "KEYS");
         push_list(lua, asked.values);
         sandbox::set_global(lua, "ARGV");
-        lua.push_callback(api::handle_error);
+        lua.raw_get_at(lua::REGISTRY, self.handler as usize);
         lua.raw_get_at(lua::REGISTRY, function as usize);
         let ended = machine.run(host);
         match ended {
-            Ended::Well => convert::write_value(lua, reply, host.reply.resp),
+            Ended::Well => convert::write_value(lua, reply, host.script.reply.resp),
             Ended::Error => write_error(lua, reply, &sha),
         }
         lua.set_top(0);
