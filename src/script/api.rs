@@ -115,9 +115,11 @@ fn run(lua: Lua) -> Result<bool, Raise> {
 
 fn error_reply(lua: Lua) -> Result<i32, Raise> {
     let Some(text) = only_string(lua) else { return Ok(1) };
-    match text.strip_prefix(b"-") {
-        Some(text) => lua.push_error_table(text),
-        None => lua.push_error_table(&[b"ERR ", text].concat()),
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    if text.contains(&b' ') {
+        lua.push_error_table(text);
+    } else {
+        lua.push_error_table(&[b"ERR ", text].concat());
     }
     Ok(1)
 }

@@ -39,15 +39,9 @@ const FUNCTIONS: &[(&str, Callback)] = &[
     ("encode", encode),
     ("decode", super::cjson_decode::decode),
     ("encode_sparse_array", encode_sparse_array),
-    ("encode_max_depth", |lua| {
-        set_integer(lua, "encode_max_depth", i32::MAX, |json| &mut json.encode_depth_max)
-    }),
-    ("decode_max_depth", |lua| {
-        set_integer(lua, "decode_max_depth", i32::MAX, |json| &mut json.decode_depth_max)
-    }),
-    ("encode_number_precision", |lua| {
-        set_integer(lua, "encode_number_precision", 14, |json| &mut json.digits)
-    }),
+    ("encode_max_depth", |lua| set_integer(lua, i32::MAX, |json| &mut json.encode_depth_max)),
+    ("decode_max_depth", |lua| set_integer(lua, i32::MAX, |json| &mut json.decode_depth_max)),
+    ("encode_number_precision", |lua| set_integer(lua, 14, |json| &mut json.digits)),
     ("encode_keep_buffer", |lua| set_boolean(lua, |json| &mut json.keeps_buffer)),
     ("encode_invalid_numbers", |lua| set_boolean(lua, |json| &mut json.encodes_invalid)),
     ("decode_invalid_numbers", |lua| set_boolean(lua, |json| &mut json.decodes_invalid)),
@@ -77,16 +71,11 @@ fn settings(lua: Lua) -> Settings {
     lua.with_beside(|beside| beside.json)
 }
 
-fn set_integer(
-    lua: Lua,
-    name: &str,
-    most: i32,
-    setting: fn(&mut Settings) -> &mut i32,
-) -> Result<i32, Raise> {
+fn set_integer(lua: Lua, most: i32, setting: fn(&mut Settings) -> &mut i32) -> Result<i32, Raise> {
     if lua.type_of(1) != Type::Nil {
-        let value = lua.to_number(1).ok_or_else(|| lua.raise_type(1, name, "number"))?;
+        let value = lua.to_number(1).ok_or_else(|| lua.raise_type(1, "number"))?;
         if !(1.0..=f64::from(most)).contains(&value) {
-            return Err(lua.raise_argument(1, name, &format!("expected integer between 1 and {most}")));
+            return Err(lua.raise_argument(1, &format!("expected integer between 1 and {most}")));
         }
         lua.with_beside(|beside| *setting(&mut beside.json) = value as i32);
     }
@@ -117,11 +106,10 @@ fn encode_sparse_array(lua: Lua) -> Result<i32, Raise> {
         if lua.type_of(at) == Type::Nil {
             continue;
         }
-        let name = "encode_sparse_array";
-        let value = lua.to_number(at).ok_or_else(|| lua.raise_type(at, name, "number"))?;
+        let value = lua.to_number(at).ok_or_else(|| lua.raise_type(at, "number"))?;
         if !(0.0..=f64::from(i32::MAX)).contains(&value) {
             let what = format!("expected integer between 0 and {}", i32::MAX);
-            return Err(lua.raise_argument(at, name, &what));
+            return Err(lua.raise_argument(at, &what));
         }
         *setting = value as i32;
     }
@@ -134,7 +122,7 @@ fn encode_sparse_array(lua: Lua) -> Result<i32, Raise> {
 
 fn encode(lua: Lua) -> Result<i32, Raise> {
     if lua.top() != 1 {
-        return Err(lua.raise_argument(1, "encode", "expected 1 argument"));
+        return Err(lua.raise_argument(1, "expected 1 argument"));
     }
     let mut encoder = Encoder { lua, settings: settings(lua), out: Vec::new() };
     encoder.value(0)?;
@@ -164,7 +152,7 @@ impl Encoder {
             Type::Table => {
                 let depth = depth + 1;
                 if depth > self.settings.encode_depth_max || !lua.has_room(4) {
-                    return Err(lua.raise(format!("Cannot serialise, excessive depth ({depth})")));
+                    return Err(lua.raise(format!("Cannot serialise, excessive nesting ({depth})")));
                 }
                 match self.array_length()? {
                     Some(length @ 1..) => self.array(length, depth)?,

@@ -39,10 +39,10 @@ impl Token {
 
 pub(super) fn decode(lua: Lua) -> Result<i32, Raise> {
     if lua.top() != 1 {
-        return Err(lua.raise_argument(1, "decode", "expected 1 argument"));
+        return Err(lua.raise_argument(1, "expected 1 argument"));
     }
     let Some(text) = lua.to_bytes(1) else {
-        return Err(lua.raise_type(1, "decode", "string"));
+        return Err(lua.raise_type(1, "string"));
     };
     if text.len() >= 2 && (text[0] == 0 || text[1] == 0) {
         return Err(lua.raise("JSON parser does not support UTF-16 or UTF-32"));
@@ -93,7 +93,8 @@ impl Decoder<'_> {
     fn descend(&mut self) -> Result<(), Raise> {
         self.depth += 1;
         if self.depth > self.depth_max || !self.lua.has_room(5) {
-            let text = format!("Found too many nested data structures ({})", self.depth);
+            let text =
+                format!("Found too many nested data structures ({}) at character {}", self.depth, self.at);
             return Err(self.lua.raise(text));
         }
         Ok(())

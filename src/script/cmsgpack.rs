@@ -27,7 +27,7 @@ pub(super) fn push(lua: Lua) {
 fn pack(lua: Lua) -> Result<i32, Raise> {
     let count = lua.top();
     if count == 0 {
-        return Err(lua.raise_argument(0, "pack", "MessagePack pack needs input."));
+        return Err(lua.raise_argument(0, "MessagePack pack needs input."));
     }
     let mut out = Vec::new();
     if !lua.has_room(1) {
@@ -139,31 +139,31 @@ fn append_table(lua: Lua, out: &mut Vec<u8>, depth: usize) {
 }
 
 fn unpack(lua: Lua) -> Result<i32, Raise> {
-    unpack_some(lua, "unpack", None, 0)
+    unpack_some(lua, None, 0)
 }
 
 fn unpack_one(lua: Lua) -> Result<i32, Raise> {
-    let offset = whole_or(lua, 2, "unpack_one", Some(0))?;
-    unpack_some(lua, "unpack_one", Some(1), offset)
+    let offset = whole_or(lua, 2, Some(0))?;
+    unpack_some(lua, Some(1), offset)
 }
 
 fn unpack_limit(lua: Lua) -> Result<i32, Raise> {
-    let limit = whole_or(lua, 2, "unpack_limit", None)?;
-    let offset = whole_or(lua, 3, "unpack_limit", Some(0))?;
-    unpack_some(lua, "unpack_limit", Some(limit), offset)
+    let limit = whole_or(lua, 2, None)?;
+    let offset = whole_or(lua, 3, Some(0))?;
+    unpack_some(lua, Some(limit), offset)
 }
 
-fn whole_or(lua: Lua, at: i32, name: &str, otherwise: Option<i32>) -> Result<i32, Raise> {
+fn whole_or(lua: Lua, at: i32, otherwise: Option<i32>) -> Result<i32, Raise> {
     match (lua.type_of(at), otherwise) {
         (Type::Nil, Some(otherwise)) => Ok(otherwise),
-        _ => lua.to_number(at).map(|number| number as i32).ok_or_else(|| lua.raise_type(at, name, "number")),
+        _ => lua.to_number(at).map(|number| number as i32).ok_or_else(|| lua.raise_type(at, "number")),
     }
 }
 
 /// Pushes up to `limit` values, behind the place where they end; all of them without it.
-fn unpack_some(lua: Lua, name: &str, limit: Option<i32>, offset: i32) -> Result<i32, Raise> {
+fn unpack_some(lua: Lua, limit: Option<i32>, offset: i32) -> Result<i32, Raise> {
     let Some(data) = lua.to_bytes(1) else {
-        return Err(lua.raise_type(1, name, "string"));
+        return Err(lua.raise_type(1, "string"));
     };
     let count_max = limit.unwrap_or(i32::MAX);
     let Ok(begin) =

@@ -167,8 +167,13 @@ unsafe extern "C-unwind" fn hook(state: *mut ffi::lua_State, _: *mut ffi::lua_De
 impl Machine {
     /// A machine with the standard library, of which `sandbox` will leave what is harmless.
     pub(super) fn new() -> Option<Machine> {
-        let beside =
-            Box::new(Beside { bytes: 0, lenient: true, host: null_mut(), dice: 0, json: Default::default() });
+        let beside = Box::new(Beside {
+            bytes: 0,
+            lenient: true,
+            host: null_mut(),
+            dice: 0x1234_ABCD_330E,
+            json: Default::default(),
+        });
         let beside = Box::into_raw(beside);
         // SAFETY: `allocate` gets what it expects.
         let state = unsafe { ffi::lua_newstate(allocate, beside.cast()) };
@@ -212,7 +217,6 @@ impl Machine {
         // SAFETY: it lives as long as the machine.
         let beside = unsafe { &mut *self.beside };
         beside.host = std::ptr::from_mut(host).cast();
-        beside.dice = 0x330E;
         beside.json = super::cjson::Settings::default();
         beside.lenient = false;
         // SAFETY: a hook may be set at any time.
@@ -553,14 +557,31 @@ impl Lua {
         self.push_bytes(&message);
         Raise
     }
-    /// An argument of the function `name` is not what it should be.
-    pub(super) fn raise_argument(self, number: c_int, name: &str, what: &str) -> Raise {
+    /// An argument of the running callback is not what it should be.
+    pub(super) fn raise_argument(self, number: c_int, what: &str) -> Raise {
+        let name = self.called_as();
         self.raise(format!("bad argument #{number} to '{name}' ({what})"))
     }
     /// An argument has another type than it should have.
-    pub(super) fn raise_type(self, number: c_int, name: &str, wanted: &str) -> Raise {
+    pub(super) fn raise_type(self, number: c_int, wanted: &str) -> Raise {
         let found = self.type_name(number);
-        self.raise_argument(number, name, &format!("{wanted} expected, got {found}"))
+        self.raise_argument(number, &format!("{wanted} expected, got {found}"))
+    }
+    /// The name under which the running callback was called.
+    fn called_as(self) -> String {
+        // SAFETY: all zeros are a record that will be filled in.
+        let mut record: ffi::lua_Debug = unsafe { std::mem::zeroed() };
+        // SAFETY: the record is there.
+        let is_called = unsafe { ffi::lua_getstack(self.0, 0, &raw mut record) } != 0;
+        if is_called {
+            // SAFETY: the record was filled by `lua_getstack`.
+            unsafe { ffi::lua_getinfo(self.0, c"n".as_ptr(), &raw mut record) };
+        }
+        if record.name.is_null() {
+            return "?".to_owned();
+        }
+        // SAFETY: Lua has put a string there that ends with a zero.
+        unsafe { CStr::from_ptr(record.name) }.to_string_lossy().into_owned()
     }
 }
 

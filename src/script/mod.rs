@@ -136,17 +136,11 @@ impl Scripting {
         if command.by_sha { sha_from(args[1]).ok_or(NO_SCRIPT) } else { Ok(sha_of(args[1])) }
     }
 
-    /// Finds a script, or adds it where its text is given and can be compiled. `is_entered`: it may have been flushed since.
-    fn meet(
-        &mut self,
-        scripts: &Scripts,
-        sha: Sha,
-        source: Option<&[u8]>,
-        is_entered: bool,
-    ) -> Result<&mut Met, Fault> {
+    /// Finds a script, or adds it where its text is given and can be compiled.
+    fn meet(&mut self, scripts: &Scripts, sha: Sha, source: Option<&[u8]>) -> Result<&mut Met, Fault> {
         self.keep_up(scripts);
         if !self.met.contains_key(&sha) {
-            let known = if is_entered { scripts.get_entered(&sha) } else { scripts.get(&sha) };
+            let known = scripts.get(&sha);
             let script = match (known, source) {
                 (Some(script), None) => script,
                 (known, Some(source)) => {
@@ -201,7 +195,7 @@ impl Scripting {
     /// The text is no script.
     pub(crate) fn load(&mut self, scripts: &Scripts, source: &[u8]) -> Result<Sha, Fault> {
         let sha = sha_of(source);
-        let script = Arc::clone(&self.meet(scripts, sha, Some(source), false)?.script);
+        let script = Arc::clone(&self.meet(scripts, sha, Some(source))?.script);
         scripts.add(&script);
         Ok(sha)
     }
@@ -215,7 +209,7 @@ impl Scripting {
         args: &'a [&'a [u8]],
     ) -> Option<&'a [&'a [u8]]> {
         let source = (!command.by_sha).then(|| args[1]);
-        let met = Self::name(command, args).and_then(|sha| self.meet(scripts, sha, source, false));
+        let met = Self::name(command, args).and_then(|sha| self.meet(scripts, sha, source));
         match (met, Asked::read(args)) {
             (Ok(met), Ok(asked)) if met.script.is_local => Some(asked.keys),
             (Ok(_), Ok(_)) => None,
@@ -264,7 +258,7 @@ impl Scripting {
         let asked = asked?;
         let shared = host.outside.shared;
         let out_of_memory = self.out_of_memory;
-        let met = self.meet(&shared.scripts, sha, source, true)?;
+        let met = self.meet(&shared.scripts, sha, source)?;
         let is_everything = host.shards.len() == shared.shard_count();
         let has_its_keys = met.script.is_local && are_in_hand(asked.keys, host);
         if !is_everything && !has_its_keys {

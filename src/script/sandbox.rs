@@ -219,13 +219,13 @@ fn refuse_locked(lua: Lua, at: Index) -> Result<(), Raise> {
     Ok(())
 }
 
-fn expect_table(lua: Lua, number: i32, name: &str) -> Result<(), Raise> {
-    if lua.type_of(number) == Type::Table { Ok(()) } else { Err(lua.raise_type(number, name, "table")) }
+fn expect_table(lua: Lua, number: i32) -> Result<(), Raise> {
+    if lua.type_of(number) == Type::Table { Ok(()) } else { Err(lua.raise_type(number, "table")) }
 }
 
 fn getmetatable(lua: Lua) -> Result<i32, Raise> {
     if lua.top() == 0 {
-        return Err(lua.raise_argument(1, "getmetatable", "value expected"));
+        return Err(lua.raise_argument(1, "value expected"));
     }
     if !lua.push_metatable(1) {
         lua.push_nil();
@@ -242,9 +242,9 @@ fn getmetatable(lua: Lua) -> Result<i32, Raise> {
 }
 
 fn setmetatable(lua: Lua) -> Result<i32, Raise> {
-    expect_table(lua, 1, "setmetatable")?;
+    expect_table(lua, 1)?;
     if !matches!(lua.type_of(2), Type::Nil | Type::Table) || lua.top() < 2 {
-        return Err(lua.raise_argument(2, "setmetatable", "nil or table expected"));
+        return Err(lua.raise_argument(2, "nil or table expected"));
     }
     refuse_locked(lua, 1)?;
     if lua.push_metatable(1) {
@@ -260,7 +260,7 @@ fn setmetatable(lua: Lua) -> Result<i32, Raise> {
 }
 
 fn rawget(lua: Lua) -> Result<i32, Raise> {
-    expect_table(lua, 1, "rawget")?;
+    expect_table(lua, 1)?;
     lua.set_top(2);
     if push_behind(lua, 1) {
         lua.replace(1);
@@ -270,7 +270,7 @@ fn rawget(lua: Lua) -> Result<i32, Raise> {
 }
 
 fn rawset(lua: Lua) -> Result<i32, Raise> {
-    expect_table(lua, 1, "rawset")?;
+    expect_table(lua, 1)?;
     refuse_locked(lua, 1)?;
     lua.set_top(3);
     match lua.type_of(2) {
@@ -283,7 +283,7 @@ fn rawset(lua: Lua) -> Result<i32, Raise> {
 }
 
 fn next(lua: Lua) -> Result<i32, Raise> {
-    expect_table(lua, 1, "next")?;
+    expect_table(lua, 1)?;
     lua.set_top(2);
     if push_behind(lua, 1) {
         lua.replace(1);
@@ -328,14 +328,14 @@ fn next_unguarded(lua: Lua) -> Result<i32, Raise> {
 
 /// `table.insert`.
 fn insert(lua: Lua) -> Result<i32, Raise> {
-    expect_table(lua, 1, "insert")?;
+    expect_table(lua, 1)?;
     refuse_locked(lua, 1)?;
     let end = lua.raw_len(1) + 1;
     match lua.top() {
         2 => lua.raw_set_at(1, end),
         3 => {
             let Some(at) = lua.to_number(2) else {
-                return Err(lua.raise_type(2, "insert", "number"));
+                return Err(lua.raise_type(2, "number"));
             };
             let at = at as i32;
             for index in (at.saturating_add(1)..=i32::try_from(end).unwrap_or(i32::MAX)).rev() {
@@ -350,7 +350,7 @@ fn insert(lua: Lua) -> Result<i32, Raise> {
 }
 
 fn pairs(lua: Lua) -> Result<i32, Raise> {
-    expect_table(lua, 1, "pairs")?;
+    expect_table(lua, 1)?;
     lua.push_value(UPVALUE);
     lua.push_value(1);
     lua.push_nil();
@@ -361,7 +361,7 @@ fn pairs(lua: Lua) -> Result<i32, Raise> {
 fn pcall(lua: Lua) -> Result<i32, Raise> {
     let arguments = lua.top();
     if arguments == 0 {
-        return Err(lua.raise_argument(1, "pcall", "value expected"));
+        return Err(lua.raise_argument(1, "value expected"));
     }
     let ended = lua.protected_call(arguments - 1);
     if ended == Ended::Error && lua.type_of(-1) == Type::Table {
@@ -379,7 +379,7 @@ fn pcall(lua: Lua) -> Result<i32, Raise> {
 
 fn loadstring(lua: Lua) -> Result<i32, Raise> {
     let Some(text) = lua.to_bytes(1) else {
-        return Err(lua.raise_type(1, "loadstring", "string"));
+        return Err(lua.raise_type(1, "string"));
     };
     let name = lua.to_bytes(2).unwrap_or(text);
     Ok(compile(lua, text, name))
@@ -387,7 +387,7 @@ fn loadstring(lua: Lua) -> Result<i32, Raise> {
 
 fn load(lua: Lua) -> Result<i32, Raise> {
     if lua.type_of(1) != Type::Function {
-        return Err(lua.raise_type(1, "load", "function"));
+        return Err(lua.raise_type(1, "function"));
     }
     let name = lua.to_bytes(2).unwrap_or(b"=(load)");
     let mut text = Vec::new();
@@ -465,10 +465,10 @@ fn random(lua: Lua) -> Result<i32, Raise> {
     };
     let (least, most) = match (least, most) {
         (Ok(least), Ok(most)) => (least, most),
-        (Err(at), _) | (_, Err(at)) => return Err(lua.raise_type(at, "random", "number")),
+        (Err(at), _) | (_, Err(at)) => return Err(lua.raise_type(at, "number")),
     };
     if least > most {
-        return Err(lua.raise_argument(lua.top(), "random", "interval is empty"));
+        return Err(lua.raise_argument(lua.top(), "interval is empty"));
     }
     lua.push_number((part * (most - least + 1.0)).floor() + least);
     Ok(1)
@@ -476,7 +476,7 @@ fn random(lua: Lua) -> Result<i32, Raise> {
 
 fn randomseed(lua: Lua) -> Result<i32, Raise> {
     let Some(seed) = lua.to_number(1) else {
-        return Err(lua.raise_type(1, "randomseed", "number"));
+        return Err(lua.raise_type(1, "number"));
     };
     let seed = seed as i64 as u64 & 0xFFFF_FFFF;
     lua.with_beside(|beside| beside.dice = seed << 16 | 0x330E);

@@ -1,7 +1,7 @@
 //! The scripts that the server knows, by the SHA1 of their texts, and which of them run too long.
 //!
-//! A script is looked for when its command enters, and again where it runs, which may be later and on another thread: what SCRIPT FLUSH
-//! forgets between is still found there, so that a connection's EVALSHA does not meet the FLUSH that it sent behind it.
+//! A script is looked for when its command enters, to choose its shards, and again where it runs, which may be later and on another
+//! thread: an EVALSHA that is still on its way when somebody forgets all scripts answers that there is none.
 use super::proof;
 use super::shebang::{Declared, read_shebang};
 use sha1::{Digest, Sha1};
@@ -37,17 +37,10 @@ impl Script {
     }
 }
 
-#[derive(Debug)]
-struct Known {
-    script: Arc<Script>,
-    /// It was there before the last SCRIPT FLUSH.
-    is_flushed: bool,
-}
-
 /// The scripts, and what runs too long.
 #[derive(Debug, Default)]
 pub(crate) struct Scripts {
-    known: Mutex<HashMap<Sha, Known>>,
+    known: Mutex<HashMap<Sha, Arc<Script>>>,
     version: AtomicU64,
     count: AtomicUsize,
     source_bytes: AtomicUsize,
@@ -62,7 +55,7 @@ pub(crate) struct Scripts {
 }
 
 impl Scripts {
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Sha, Known>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Sha, Arc<Script>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// Changes with every SCRIPT FLUSH.
@@ -71,17 +64,11 @@ impl Scripts {
     }
     /// A script, if there is one of that name.
     pub(crate) fn get(&self, sha: &Sha) -> Option<Arc<Script>> {
-        self.known().get(sha).filter(|known| !known.is_flushed).map(|known| Arc::clone(&known.script))
-    }
-    /// The same, flushed lately or not.
-    pub(crate) fn get_entered(&self, sha: &Sha) -> Option<Arc<Script>> {
-        self.known().get(sha).map(|known| Arc::clone(&known.script))
+        self.known().get(sha).cloned()
     }
     /// Adds a script.
     pub(crate) fn add(&self, script: &Arc<Script>) {
-        let known = Known { script: Arc::clone(script), is_flushed: false };
-        let previous = self.known().insert(script.sha, known);
-        if previous.is_none_or(|previous| previous.is_flushed) {
+        if self.known().insert(script.sha, Arc::clone(script)).is_none() {
             self.count.fetch_add(1, Ordering::Relaxed);
             self.source_bytes.fetch_add(script.source.len(), Ordering::Relaxed);
         }
@@ -89,7 +76,7 @@ impl Scripts {
     /// SCRIPT FLUSH.
     pub(crate) fn flush(&self) {
         let mut known = self.known();
-        known.retain(|_, known| !std::mem::replace(&mut known.is_flushed, true));
+        known.clear();
         self.count.store(0, Ordering::Relaxed);
         self.source_bytes.store(0, Ordering::Relaxed);
         self.version.fetch_add(1, Ordering::Release);

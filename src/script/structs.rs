@@ -96,14 +96,14 @@ impl<'a> Format<'a> {
                 b'!' => {
                     let align = self.number(lua)?.unwrap_or(8);
                     if !align.is_power_of_two() {
-                        return Err(lua.raise("alignment is not a power of 2"));
+                        return Err(lua.raise(format!("alignment {align} is not a power of 2")));
                     }
                     self.align = align.min(ALIGN_MAX);
                     continue;
                 }
                 _ => {
                     let text = format!("invalid format option '{}'", char::from(letter));
-                    return Err(lua.raise(text));
+                    return Err(lua.raise_argument(1, &text));
                 }
             };
             return Ok(Some(item));
@@ -134,12 +134,12 @@ impl Item {
     }
 }
 
-fn format_of<'a>(lua: Lua, name: &str) -> Result<Format<'a>, Raise> {
-    lua.to_bytes(1).map(Format::new).ok_or_else(|| lua.raise_type(1, name, "string"))
+fn format_of<'a>(lua: Lua) -> Result<Format<'a>, Raise> {
+    lua.to_bytes(1).map(Format::new).ok_or_else(|| lua.raise_type(1, "string"))
 }
 
 fn pack(lua: Lua) -> Result<i32, Raise> {
-    let mut format = format_of(lua, "pack")?;
+    let mut format = format_of(lua)?;
     let mut out = Vec::new();
     let mut argument = 1;
     while let Some(item) = format.next(lua)? {
@@ -171,11 +171,11 @@ fn pack(lua: Lua) -> Result<i32, Raise> {
             }
             Item::ZeroEnded | Item::Characters(_) => {
                 let Some(text) = lua.to_bytes(argument) else {
-                    return Err(lua.raise_type(argument, "pack", "string"));
+                    return Err(lua.raise_type(argument, "string"));
                 };
                 let count = if let Item::Characters(count @ 1..) = item { count } else { text.len() };
                 if text.len() < count {
-                    return Err(lua.raise_argument(argument, "pack", "string too short"));
+                    return Err(lua.raise_argument(argument + 1, "string too short"));
                 }
                 out.extend_from_slice(&text[..count]);
                 if let Item::ZeroEnded = item {
@@ -190,26 +190,26 @@ fn pack(lua: Lua) -> Result<i32, Raise> {
 }
 
 fn number_of(lua: Lua, argument: i32) -> Result<f64, Raise> {
-    lua.to_number(argument).ok_or_else(|| lua.raise_type(argument, "pack", "number"))
+    lua.to_number(argument).ok_or_else(|| lua.raise_type(argument, "number"))
 }
 
 fn unpack(lua: Lua) -> Result<i32, Raise> {
-    let mut format = format_of(lua, "unpack")?;
+    let mut format = format_of(lua)?;
     let Some(data) = lua.to_bytes(2) else {
-        return Err(lua.raise_type(2, "unpack", "string"));
+        return Err(lua.raise_type(2, "string"));
     };
     let from = if lua.type_of(3) == Type::Nil { Some(1.0) } else { lua.to_number(3) };
     let Some(from) = from else {
-        return Err(lua.raise_type(3, "unpack", "number"));
+        return Err(lua.raise_type(3, "number"));
     };
     if from < 1.0 {
-        return Err(lua.raise_argument(3, "unpack", "offset must be 1 or greater"));
+        return Err(lua.raise_argument(3, "offset must be 1 or greater"));
     }
     let mut at = from as usize - 1;
     let mut pushed = 0;
     while let Some(item) = format.next(lua)? {
         at = at.saturating_add(format.gap(item, at));
-        let too_short = || lua.raise_argument(2, "unpack", "data string too short");
+        let too_short = || lua.raise_argument(2, "data string too short");
         let piece = |count: usize| data.get(at..at.checked_add(count)?);
         let bytes = piece(item.size()).ok_or_else(too_short)?;
         if !lua.has_room(3) {
@@ -279,15 +279,15 @@ fn float_from(bytes: &[u8], is_little: bool) -> f64 {
 }
 
 fn size(lua: Lua) -> Result<i32, Raise> {
-    let mut format = format_of(lua, "size")?;
+    let mut format = format_of(lua)?;
     let mut total = 0;
     while let Some(item) = format.next(lua)? {
         match item {
             Item::ZeroEnded => {
-                return Err(lua.raise_argument(1, "size", "variable-size format in option 's'"));
+                return Err(lua.raise_argument(1, "option 's' has no fixed size"));
             }
             Item::Characters(0) => {
-                return Err(lua.raise_argument(1, "size", "variable-length format in option 'c0'"));
+                return Err(lua.raise_argument(1, "option 'c0' has no fixed size"));
             }
             _ => {}
         }
