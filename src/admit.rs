@@ -127,7 +127,8 @@ impl Core {
         let alerts = Alerts {
             paused: shared.paused(self.now_ms),
             loading: shared.loading.load(Ordering::Relaxed),
-            out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms),
+            out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms)
+                && !self.may_evict(),
             busy: shared.scripts.is_busy(),
         };
         self.scripting.out_of_memory = alerts.out_of_memory;

@@ -299,7 +299,7 @@ impl Core {
     #[inline]
     fn route(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>, hint: Option<(u16, u64)>) {
         match entry.route {
-            _ if entry.spec.flags.has(Flags::BLOCKING) && matches!(entry.handler, Handler::Engine(_)) => {
+            _ if may_wait(entry, args) => {
                 self.enter_waiting(conn, entry, args);
             }
             Route::FirstKey => {
@@ -494,6 +494,13 @@ fn find_commands(
         }
     }
     None
+}
+
+/// Whether a command may wait for its keys: those that read streams do when they are told to.
+fn may_wait(entry: &Entry, args: Args<'_>) -> bool {
+    entry.spec.flags.has(Flags::BLOCKING)
+        && matches!(entry.handler, Handler::Engine(_))
+        && (!entry.spec.name.starts_with('x') || args.iter().any(|word| word.eq_ignore_ascii_case(b"block")))
 }
 
 /// Commands that are carried out though a transaction is open.

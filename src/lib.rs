@@ -36,13 +36,15 @@
 //! | execute | [`serve`] around `shards::commands::execute`, the one door |
 //! | reply | [`thread::conn`]: replies in the order of requests, whatever order they come back in |
 //! | flush | [`thread`]: one send a connection and turn |
+//! | wait | [`thread::wait`] and `shards::waiting`: a command that waits for keys is state, a ticket here and a place in their queues there |
+//! | tell | [`pubsub`]: messages and events of keys, in one order for all who listen |
 //!
 //! # The order of effects
 //!
 //! What a client may rely on is that of one single-threaded Redis: every command, unit and transaction is one instant, and
 //! the commands of a connection take effect in its order. The argument stands where the code is:
 //! [`queues`] (the order of a shard's queue, and why no request is forgotten at a sleeper's door), [`coordinate::gate`] (why
-//! units exclude what they must), [`coordinate::unit`] (why no part runs early, and why there is no deadlock),
+//! units exclude what they must), [`pubsub`] (why all hear the same order), [`coordinate::unit`] (why no part runs early, and why there is no deadlock),
 //! [`coordinate::enter`] (entering, and running as a way of entering). `tests/simulation.rs` tries to break it.
 //!
 //! # What was measured for this design

@@ -1,5 +1,6 @@
 //! Where a command goes: its keys, and the shards that own them.
-use shards::spec::{Begin, Find, KeySpec, Spec};
+use shards::commands::sort;
+use shards::spec::{Begin, Find, Flags, KeySpec, Span, Spec};
 use smallvec::SmallVec;
 
 /// A key among the arguments: its index, and which key specification found it.
@@ -9,11 +10,15 @@ pub type KeyAt = (usize, usize);
 /// (then the command itself will say what is wrong with them).
 pub fn keys_of(spec: &Spec, args: &[&[u8]]) -> SmallVec<[KeyAt; 8]> {
     let mut keys = SmallVec::new();
+    // The place of STORE's key is none that a key specification could tell.
+    let stored = if spec.span == Span::Sort { sort::destination_at(args) } else { None };
+    let stored = stored.filter(|_| spec.flags.has(Flags::WRITE)).map(|at| (at, spec.keys.len() - 1));
     for (index, key_spec) in spec.keys.iter().enumerate() {
         if let Some((first, last, step)) = span_of(key_spec, args) {
             keys.extend((first..=last).step_by(step).map(|at| (at, index)));
         }
     }
+    keys.extend(stored);
     keys
 }
 

@@ -74,8 +74,8 @@ pub struct Shared {
     pub loading: AtomicBool,
     /// CLIENT PAUSE: twice the time until when (ms since 1970), and 1 more if it holds all commands; 0 for none.
     pause: AtomicI64,
-    /// More memory was used than `maxmemory` when it was last looked at.
-    over_limit: AtomicBool,
+    /// How many bytes more than `maxmemory` were used when it was last looked at.
+    over_bytes: AtomicU64,
     /// When that was, ms since 1970.
     measured_ms: AtomicI64,
     /// The driver of the socket loops.
@@ -167,6 +167,13 @@ impl Published {
             }
         }
     }
+    /// Whether it has keys, or any that expire.
+    #[must_use]
+    pub fn has_keys(&self, that_expire: bool) -> bool {
+        let len =
+            |db: &(AtomicU64, AtomicU64)| if that_expire { &db.1 } else { &db.0 }.load(Ordering::Relaxed);
+        self.dbs.iter().any(|db| len(db) > 0)
+    }
     /// Whether it has keys that expire, or fields of hashes.
     #[must_use]
     pub fn has_volatile(&self) -> bool {
@@ -227,7 +234,7 @@ impl Shared {
             spanning_waits: AtomicUsize::new(0),
             loading: AtomicBool::new(false),
             pause: AtomicI64::new(0),
-            over_limit: AtomicBool::new(false),
+            over_bytes: AtomicU64::new(0),
             measured_ms: AtomicI64::new(0),
             io_name: Mutex::new("none"),
             stopping: AtomicBool::new(false),
@@ -287,14 +294,19 @@ impl Shared {
         if now_ms - self.measured_ms.load(Ordering::Relaxed) >= MEASURE_MS {
             self.measure_memory(limit_bytes, now_ms);
         }
-        self.over_limit.load(Ordering::Relaxed)
+        self.over_bytes() > 0
+    }
+    /// How many bytes more than `maxmemory` were used when it was last looked at.
+    #[inline]
+    pub fn over_bytes(&self) -> u64 {
+        self.over_bytes.load(Ordering::Relaxed)
     }
     /// Looks whether more memory is used than `maxmemory`.
     pub fn measure_memory(&self, limit_bytes: u64, now_ms: i64) {
         if limit_bytes > 0 {
             self.measured_ms.store(now_ms, Ordering::Relaxed);
-            let is_over = crate::memory::usage().allocated as u64 > limit_bytes;
-            self.over_limit.store(is_over, Ordering::Relaxed);
+            let over_bytes = (crate::memory::usage().allocated as u64).saturating_sub(limit_bytes);
+            self.over_bytes.store(over_bytes, Ordering::Relaxed);
         }
     }
     /// The configuration.

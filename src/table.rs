@@ -165,7 +165,7 @@ fn route_of(spec: &'static Spec, handler: Handler) -> Route {
     };
     match spec.span {
         Span::Gather | Span::FanOut(_) if single(spec) => Route::FirstKey,
-        Span::Gather | Span::FanOut(_) if !spec.keys.is_empty() => Route::Keys,
+        Span::Gather | Span::FanOut(_) | Span::Sort if !spec.keys.is_empty() => Route::Keys,
         _ => Route::NoKeys,
     }
 }

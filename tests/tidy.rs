@@ -7,7 +7,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("ahash", &["shards/src/keyspace/hash.rs"]),
     ("clap", &["src/cli.rs"]),
     ("core_affinity", &["src/topology.rs"]),
-    ("crc", &["shards/src/slot.rs"]),
+    ("crc", &["shards/src/slot.rs", "shards/src/rdb/crc64.rs"]),
     ("crossbeam_channel", &["src/queues.rs"]),
     ("io_uring", &["src/net/"]),
     ("mlua_sys", &["src/script/lua.rs"]),

@@ -236,3 +236,50 @@ fn a_command_may_have_a_million_arguments() {
         assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
     }
 }
+
+#[test]
+fn a_full_cache_throws_old_keys_out_and_takes_new_ones() {
+    const LIMIT: u64 = 40 << 20;
+    for (shards, policy) in [("1", "allkeys-lru"), ("3", "allkeys-lfu"), ("2", "volatile-ttl")] {
+        let limit = LIMIT.to_string();
+        let server = Braid::start(&["--shards", shards, "--maxmemory", &limit, "--maxmemory-policy", policy]);
+        let mut client = Client::connect(server.address);
+        let value = "v".repeat(1000);
+        for from in (0..120_000).step_by(200) {
+            let names: Vec<String> = (from..from + 200).map(|number| format!("key:{number}")).collect();
+            let commands: Vec<_> = names.iter().map(|name| ["SET", name, &value, "EX", "1000"]).collect();
+            let commands: Vec<&[&str]> = commands.iter().map(|command| &command[..]).collect();
+            let refused = client.pipeline(&commands).into_iter().find(|reply| !reply.is_ok());
+            assert_eq!(refused, None, "{policy}: keys may go, so nothing is refused");
+        }
+        let figure = |client: &mut Client, section: &str, name: &str| {
+            let Reply::Bulk(text) = client.call(&["INFO", section]) else { panic!("INFO is a text") };
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));
+            line.and_then(|value| value.parse::<u64>().ok()).expect("a number")
+        };
+        assert!(figure(&mut client, "stats", "evicted_keys") > 40_000, "{policy}");
+        // What comes faster than it is looked at is over the limit for a moment.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while figure(&mut client, "memory", "used_memory") > LIMIT + LIMIT / 10 {
+            assert!(Instant::now() < deadline, "{policy}: it stays above its limit");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_full_store_whose_keys_must_stay_refuses_writes() {
+    let policies = ["noeviction", "volatile-lru"];
+    for policy in policies {
+        let server = Braid::start(&["--shards", "2", "--maxmemory", "20mb", "--maxmemory-policy", policy]);
+        let mut client = Client::connect(server.address);
+        let value = "v".repeat(10_000);
+        let refused = (0..10_000).any(|number| {
+            let reply = client.call(&["SET", &format!("key:{number}"), &value]);
+            matches!(reply, Reply::Error(text) if text.starts_with(b"OOM"))
+        });
+        assert!(refused, "{policy}");
+        assert_eq!(client.call(&["GET", "key:0"]), Reply::Bulk(value.clone().into_bytes()));
+    }
+}

@@ -2,13 +2,16 @@
 //!
 //! A command never knows on how many shards it runs: it makes a [`Key`] of an argument and asks the context for what that
 //! key holds. One shard in hand is the common case; a gathered unit brings several.
+mod collections;
+
+pub use collections::Altered;
+
 use crate::effects::{Class, Effects};
 use crate::fault::{Fault, WRONG_TYPE};
 use crate::keyspace::{Entry, EntryRef, Hashed, Previous, StrRef, Value, access};
 use crate::reply::Reply;
 use crate::settings::Settings;
 use crate::shard::{Db, Shard};
-use crate::values::{Hand, Held, Kind};
 use crate::waiting::Wait;
 
 /// A key in a database, its hash and slot worked out once.
@@ -38,16 +41,6 @@ pub enum Expiry {
     Keep,
     /// At this time, ms since 1970.
     At(i64),
-}
-
-/// What a change of a collection gave.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct Altered<T> {
-    /// What the change gave back.
-    pub value: T,
-    /// The collection was left empty and its key is gone (or was not made).
-    pub emptied: bool,
 }
 
 /// The context of a command. What it asks of [`Keys`] it may ask of this; `cx.keys` by name lets a value be looked at
@@ -469,84 +462,6 @@ impl Keys<'_> {
         true
     }
 
-    /// The collection that a key holds, for a command that reads: as [`Keys::lookup_read`].
-    #[inline]
-    pub fn read<K: Kind>(&mut self, key: Key<'_>) -> Result<Option<Held<'_, K>>, Fault> {
-        self.lookup_read(key).map(|entry| entry.as_kind().ok_or(WRONG_TYPE)).transpose()
-    }
-
-    /// The collection that a key holds, for a command that is about to write: as [`Keys::lookup_write`].
-    #[inline]
-    pub fn to_write<K: Kind>(&mut self, key: Key<'_>) -> Result<Option<Held<'_, K>>, Fault> {
-        self.lookup_write(key).map(|entry| entry.as_kind().ok_or(WRONG_TYPE)).transpose()
-    }
-
-    /// A collection that has been looked up before in this command, so that several can be seen at once.
-    pub fn peek_as<K: Kind>(&self, key: Key<'_>) -> Result<Option<Held<'_, K>>, Fault> {
-        self.peek(key).map(|entry| entry.as_kind().ok_or(WRONG_TYPE)).transpose()
-    }
-
-    /// Changes the collection that a key holds; nothing where it holds none. One that is left empty goes away, which the caller
-    /// tells (the event of its change first, then `del`): see [`Altered`]. Tells nobody.
-    pub fn alter<K: Kind, T>(
-        &mut self,
-        key: Key<'_>,
-        change: impl FnOnce(&mut K, &mut Hand<'_>) -> T,
-    ) -> Result<Option<Altered<T>>, Fault> {
-        if self.to_write::<K>(key)?.is_none() {
-            return Ok(None);
-        }
-        Ok(self.alter_unseen(key, change))
-    }
-
-    /// The same without a look at the key beforehand: whether it expires, how it is used. Nothing where it holds no such collection.
-    pub(crate) fn alter_unseen<K: Kind, T>(
-        &mut self,
-        key: Key<'_>,
-        change: impl FnOnce(&mut K, &mut Hand<'_>) -> T,
-    ) -> Option<Altered<T>> {
-        let (settings, now_ms) = (self.settings, self.now_ms);
-        let Shard { dbs, dice, .. } = self.shard(key.hashed.slot);
-        let Db { table, timed, .. } = &mut dbs[usize::from(key.db)];
-        let mut hand = Hand { settings, dice, now_ms };
-        let altered = table.change(key.hashed, |entry| {
-            entry.alter(|object: &mut K| {
-                let had_deadlines = object.has_deadlines();
-                let value = change(object, &mut hand);
-                if object.has_deadlines() && !had_deadlines {
-                    timed.add(key.bytes());
-                }
-                Altered { value, emptied: K::GOES_EMPTY && object.is_empty() }
-            })
-        });
-        let altered = altered.flatten()?;
-        if altered.emptied {
-            self.bury(key);
-        }
-        Some(altered)
-    }
-
-    /// The same where a key that holds nothing gets a collection first; one that stays empty is not kept.
-    pub fn alter_or_make<K: Kind, T>(
-        &mut self,
-        key: Key<'_>,
-        change: impl FnOnce(&mut K, &mut Hand<'_>) -> T,
-    ) -> Result<Altered<T>, Fault> {
-        let is_missing = self.to_write::<K>(key)?.is_none();
-        if !is_missing {
-            return Ok(self.alter_unseen(key, change).expect("seen above"));
-        }
-        let (settings, now_ms) = (self.settings, self.now_ms);
-        let mut object = K::empty();
-        let dice = &mut self.shard(key.hashed.slot).dice;
-        let value = change(&mut object, &mut Hand { settings, dice, now_ms });
-        let emptied = K::GOES_EMPTY && object.is_empty();
-        if !emptied {
-            self.set(key, Value::Object(object.into()), Expiry::None);
-        }
-        Ok(Altered { value, emptied })
-    }
-
     /// A write happened: the dataset is one change further, WATCHers of the key learn of it, an event is told.
     #[inline]
     pub fn wrote(&mut self, key: Key<'_>, class: Class, event: &'static str) {
@@ -570,6 +485,16 @@ impl Keys<'_> {
     /// Records what happened in place of the command as it came: deterministic, with absolute times.
     pub fn record(&mut self, args: &[&[u8]]) {
         self.effects.record_instead(self.db, args);
+    }
+
+    /// Removes a key because memory is short.
+    pub fn evict(&mut self, key: Key<'_>) {
+        if self.bury(key) {
+            self.shard(key.hashed.slot).counts.evicted_keys += 1;
+            self.effects.record(key.db, &[b"DEL", key.bytes()]);
+            self.changed(key);
+            self.notify(Class::EVICTED, "evicted", key);
+        }
     }
 
     /// Removes a key whose time has come.

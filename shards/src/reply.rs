@@ -57,10 +57,15 @@ impl Reply {
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, value: &[u8]) {
-        if value.len() < 10 {
-            self.bytes.extend_from_slice(&[b'$', b'0' + value.len() as u8, b'\r', b'\n']);
-        } else {
-            self.number(b'$', value.len() as i64);
+        // One look at the room for all three parts; most lengths have one or two digits.
+        self.bytes.reserve(value.len() + 24);
+        match value.len() {
+            len @ 0..10 => self.bytes.extend_from_slice(&[b'$', b'0' + len as u8, b'\r', b'\n']),
+            len @ 10..100 => {
+                let (tens, ones) = (len as u8 / 10, len as u8 % 10);
+                self.bytes.extend_from_slice(&[b'$', b'0' + tens, b'0' + ones, b'\r', b'\n']);
+            }
+            len => self.number(b'$', len as i64),
         }
         self.bytes.extend_from_slice(value);
         self.bytes.extend_from_slice(b"\r\n");

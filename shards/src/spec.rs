@@ -333,6 +333,9 @@ pub enum Span {
     Cursor(u8),
     /// Any one shard that has keys (RANDOMKEY).
     AnyShard,
+    /// As SORT's words say: all shards gathered where elements name keys, which may be anywhere; else as [`Span::Gather`],
+    /// STORE's key being one of the keys.
+    Sort,
     /// All shards gathered, always (SWAPDB under WATCH, DEBUG RELOAD).
     GatherAll,
 }

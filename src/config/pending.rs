@@ -12,8 +12,6 @@ const PENDING: &[&str] = &[
     "aclfile",
     "acllog-max-len",
     "acl-pubsub-default",
-    "maxmemory-policy",
-    "maxmemory-samples",
     "maxmemory-eviction-tenacity",
     "lazyfree-lazy-user-flush",
     "propagation-error-behavior",

@@ -13,6 +13,7 @@ use crate::thread::conn::{Assembly, Conn, Hold};
 use crate::thread::core::Core;
 use shards::commands::Args;
 use shards::commands::scan::parse_cursor;
+use shards::commands::sort;
 use shards::keyspace::Hashed;
 use shards::keyspace::walk::slot_of_cursor;
 use shards::slot::{shard_of_slot, slot_of};
@@ -231,7 +232,8 @@ impl Core {
                 let slot = cursor.and_then(slot_of_cursor);
                 set.push(slot.map_or(0, |slot| shard_of_slot(slot, count)));
             }
-            Span::Gather | Span::FanOut(_) => {
+            Span::Sort if sort::reads_other_keys(args) => set.extend(0..count),
+            Span::Gather | Span::FanOut(_) | Span::Sort => {
                 for (at, _) in route::keys_of(entry.spec, args) {
                     add_shard(&mut set, shard_of_slot(slot_of(args[at]), count));
                 }

@@ -3,6 +3,7 @@
 //! It never touches the driver. What it wants of it, it leaves in lists ([`Intent`], [`Core::to_flush`]) which the loop
 //! works off once a turn; so a simulation can drive it with bytes and look at bytes.
 use super::conn::{Conn, Peer, Pool};
+use super::evict::policy_of;
 use super::expire::Sweeper;
 use super::wait::Waits;
 use crate::admit::Alerts;
@@ -21,6 +22,7 @@ use crate::slowlog::{Entry, Noticed, Slowlog};
 use crate::stats::Stats;
 use crate::table::table;
 use shards::effects::Effects;
+use shards::eviction::Policy;
 use shards::settings::Settings;
 use shards::spec::Flags;
 use std::collections::VecDeque;
@@ -139,6 +141,8 @@ pub struct Core {
     pub(crate) alerted: bool,
     /// CLIENT PAUSE holds back commands of some connection here.
     pub(crate) holds_paused: bool,
+    /// What is thrown out when memory is short (`maxmemory-policy`), if anything is.
+    pub(crate) eviction: Option<Policy>,
     /// Its connections that listen to channels.
     pub(crate) hearing: Hearing,
     /// It is to leave its loop.
@@ -155,6 +159,7 @@ impl Core {
         strands[id] = Some(strand);
         let mut stats = Stats::default();
         stats.follow(&config);
+        let eviction = policy_of(config.maxmemory_policy, config.maxmemory_samples);
         let mut effects = Effects::default();
         effects.listen.events = classes_of(config.notify_keyspace_events);
         let mut core = Core {
@@ -193,6 +198,7 @@ impl Core {
             alerts: Alerts::default(),
             alerted: false,
             holds_paused: false,
+            eviction,
             hearing: Hearing::default(),
             stop: false,
         };
@@ -215,6 +221,7 @@ impl Core {
             self.config_version = version;
             self.config = self.shared.config();
             self.adopt_settings();
+            self.eviction = policy_of(self.config.maxmemory_policy, self.config.maxmemory_samples);
             self.effects.listen.events = classes_of(self.config.notify_keyspace_events);
             self.shared.measure_memory(self.config.maxmemory_bytes, self.now_ms);
             self.adopt_alerts();

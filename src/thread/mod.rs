@@ -5,6 +5,7 @@
 //! is nothing to do → one enter of the kernel for all of it.
 pub mod conn;
 pub mod core;
+pub mod evict;
 pub mod expire;
 pub mod overflow;
 mod turn;
@@ -79,6 +80,8 @@ impl Thread {
     /// # Errors
     /// The driver's, if it became useless.
     pub fn run(mut self) -> std::io::Result<()> {
+        // A client may have come before the first turn: its time begins now and not in 1970.
+        self.core.begin_turn(wall_ms());
         loop {
             self.work();
             if self.core.stop {
@@ -215,6 +218,7 @@ impl Thread {
             strand.shard.free_some(FREED_MAX);
         }
         let tick_ms = 1000 / i64::from(self.core.config.hz.clamp(1, 500));
+        self.core.evict_slice();
         self.core.sweep_slice(tick_ms);
         self.core.end_waits();
         self.core.end_pause();

@@ -1,6 +1,7 @@
 //! The suites about speed: which load, on which cores, for which tables.
 
 use super::servers::Setup;
+use super::types;
 
 /// One load, applied to every server in turn: a line of a table.
 #[derive(Clone, Debug)]
@@ -17,6 +18,11 @@ pub struct Case {
     pub nils_allowed: bool,
     /// What a floor server has to answer; none: it cannot take part.
     pub floor_reply: Option<&'static str>,
+    /// What an empty dataset is filled with before each measurement: units, and how often each is sent, the keys in it being
+    /// those below that number in order. Nothing: the dataset stays as it is.
+    pub preload: Vec<(u64, String)>,
+    /// A measurement ends after this many units, before what was filled in is used up.
+    pub units_max: Option<u64>,
 }
 
 /// Cases on servers that are started the same way: a table.
@@ -49,6 +55,7 @@ pub fn suite(name: &str) -> Option<Vec<Group>> {
         "issue" => Some(issue()),
         "throughput" => Some(throughput()),
         "units" => Some(units()),
+        "types" => Some(types::groups()),
         _ => None,
     }
 }
@@ -113,6 +120,8 @@ fn unit_group(shards: usize) -> Group {
             // Two clients may watch the same key.
             nils_allowed: name.contains("WATCH"),
             floor_reply: None,
+            preload: Vec::new(),
+            units_max: None,
         };
         cases.push(case("GET", &[(1, GET)]));
         cases.push(case("MGET 10 keys", &[(1, &format!("MGET {}", ten("{key}")))]));
@@ -149,6 +158,8 @@ fn get_and_set(connections: usize, depth: u64, name: &str) -> [Case; 2] {
         depth,
         nils_allowed: false,
         floor_reply: Some(reply),
+        preload: Vec::new(),
+        units_max: None,
     };
     [case("GET", GET, "value"), case("SET", SET, "ok")]
 }
@@ -160,12 +171,18 @@ mod tests {
 
     #[test]
     fn every_case_can_be_sent() {
-        for name in ["issue", "throughput", "units"] {
+        for name in ["issue", "throughput", "units", "types"] {
             for group in suite(name).unwrap() {
                 let shape = KeyShape { prefix: "key:".to_owned(), bytes: 16, count: group.keys };
                 for case in &group.cases {
                     let workload = Workload::new(&case.units, &shape, Distribution::Uniform, &[3], 1);
                     assert!(workload.is_ok(), "{}: {workload:?}", case.name);
+                    for (count, unit) in &case.preload {
+                        let shape = KeyShape { count: *count, ..shape.clone() };
+                        let units = [(1, unit.clone())];
+                        let workload = Workload::new(&units, &shape, Distribution::Sequential, &[3], 1);
+                        assert!(workload.is_ok(), "{}: {workload:?}", case.name);
+                    }
                 }
             }
         }

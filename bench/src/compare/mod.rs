@@ -6,6 +6,7 @@ pub mod memory;
 pub mod servers;
 pub mod speed;
 pub mod tables;
+pub mod types;
 
 use std::io::{self, Write};
 use std::time::Duration;

@@ -190,7 +190,11 @@ fn preload(bench: &Bench, group: &Group, instance: &mut Instance) {
     if bench.servers[instance.server].is_floor() {
         return;
     }
+    let is_filled_by_cases = group.cases.iter().all(|case| !case.preload.is_empty());
     let Ok(running) = &instance.running else { return };
+    if is_filled_by_cases {
+        return;
+    }
     if let Err(error) = fill(running, group.keys, "SET {key} {value}", 3) {
         say(&format!("{}: preload failed: {error}", bench.servers[instance.server].name));
         instance.running = Err(error);
@@ -199,17 +203,44 @@ fn preload(bench: &Bench, group: &Group, instance: &mut Instance) {
 
 /// Sets all keys once with `unit`, and makes sure that they are there.
 pub(super) fn fill(running: &Running, keys: u64, unit: &str, value_bytes: usize) -> io::Result<()> {
-    let plan =
-        Plan { connections: 4, depth: 64, distribution: Distribution::Sequential, ..plan(running, keys) };
-    let workload = workload(&[(1, unit.to_owned())], keys, plan.distribution, value_bytes)?;
-    let goal = Goal { units: Some(keys), ..Goal::default() };
-    let outcome = Fleet::connect(&plan, &workload)?.run(&goal, &AtomicU64::new(0))?;
-    if let Some(failure) = outcome.failure(false) {
-        return Err(io::Error::other(failure));
-    }
+    let shape = KeyShape { prefix: "key:".to_owned(), bytes: 16, count: keys };
+    send_each(running, &shape, unit, value_bytes)?;
     let size = running.ask(&["DBSIZE"])?;
     if size != keys.to_string() {
         return Err(io::Error::other(format!("{keys} keys were set, DBSIZE says {size}")));
+    }
+    Ok(())
+}
+
+/// Sends `unit` once with each key of a shape, in order.
+pub(super) fn send_each(
+    running: &Running,
+    shape: &KeyShape,
+    unit: &str,
+    value_bytes: usize,
+) -> io::Result<()> {
+    let plan = Plan {
+        connections: 4,
+        depth: 64,
+        distribution: Distribution::Sequential,
+        ..plan(running, shape.count)
+    };
+    let units = [(1, unit.to_owned())];
+    let workload = Workload::new(&units, shape, plan.distribution, &[value_bytes], 1);
+    let goal = Goal { units: Some(shape.count), ..Goal::default() };
+    let outcome =
+        Fleet::connect(&plan, &workload.map_err(io::Error::other)?)?.run(&goal, &AtomicU64::new(0))?;
+    outcome.failure(true).map_or(Ok(()), |failure| Err(io::Error::other(failure)))
+}
+
+/// Makes the dataset what a case wants it to be.
+fn prepare(running: &Running, case: &Case) -> io::Result<()> {
+    if !case.preload.is_empty() {
+        running.ask(&["FLUSHALL"])?;
+    }
+    for (count, unit) in &case.preload {
+        let shape = KeyShape { prefix: "key:".to_owned(), bytes: 16, count: *count };
+        send_each(running, &shape, unit, 3)?;
     }
     Ok(())
 }
@@ -253,6 +284,12 @@ fn run_case(bench: &Bench, group: &Group, case: &Case, instances: &[Instance]) -
             }
         }
     }
+    // A server that does not know a command cannot take part.
+    for cell in &mut cells {
+        let is_unknown =
+            |cell: &mut Cell| cell.failure.as_ref().is_some_and(|why| why.contains("unknown command"));
+        drop(cell.take_if(is_unknown));
+    }
     let words: Vec<String> = bench
         .servers
         .iter()
@@ -281,11 +318,15 @@ fn measure(bench: &Bench, group: &Group, case: &Case, running: &Running, round: 
         ..plan(running, group.keys)
     };
     let workload = workload(&case.units, group.keys, plan.distribution, 3)?;
+    prepare(running, case)?;
     let mut fleet = Fleet::connect(&plan, &workload)?;
     let progress = AtomicU64::new(0);
-    let warmup = fleet.run(&Goal { duration: Some(bench.scale.warmup), ..Goal::default() }, &progress)?;
+    let warmup_max = case.units_max.map(|units| units / 10);
+    let goal = Goal { duration: Some(bench.scale.warmup), units: warmup_max, ..Goal::default() };
+    let warmup = fleet.run(&goal, &progress)?;
+    let goal = Goal { duration: Some(bench.scale.round), units: case.units_max, ..Goal::default() };
     let before = CpuReading::of(running.pid())?;
-    let mut outcome = fleet.run(&Goal { duration: Some(bench.scale.round), ..Goal::default() }, &progress)?;
+    let mut outcome = fleet.run(&goal, &progress)?;
     let cpu = CpuReading::of(running.pid())?.since(&before);
     // What goes wrong before the measurement is wrong all the same.
     outcome.errors += warmup.errors;

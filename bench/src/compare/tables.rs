@@ -120,7 +120,10 @@ pub fn has_failures(table: &Table) -> bool {
 #[must_use]
 pub fn memory_markdown(bench: &Bench, rows: &[memory::Row]) -> String {
     let keys = bench.scale.memory_keys;
-    let mut out = format!("### Resident bytes a key: {} keys of 16 bytes\n\n", thousands(keys as f64));
+    let mut out = format!(
+        "### Resident bytes of each: {} keys of 16 bytes or elements of one key (a fifth as many hashes, half as many entries)\n\n",
+        thousands(keys as f64)
+    );
     let mut names = vec!["server"];
     names.extend(memory::shapes());
     heading(&mut out, &names);

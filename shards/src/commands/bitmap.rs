@@ -119,8 +119,6 @@ const BITCOUNT: Command = Command {
     subcommands: &[],
 };
 fn bitcount(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    let key = cx.key(args[1]);
-    cx.read_string(key)?;
     let range = match args {
         [_, _] => None,
         [_, _, start, end, unit @ ..] if unit.len() < 2 => {
@@ -128,8 +126,9 @@ fn bitcount(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
         }
         _ => return Err(SYNTAX),
     };
+    let key = cx.key(args[1]);
     let mut room = [0; 20];
-    let bytes = cx.keys.peek(key).map_or(&[][..], |entry| entry.string().bytes(&mut room));
+    let bytes = cx.keys.read_string(key)?.map_or(&[][..], |value| value.bytes(&mut room));
     let count = match range {
         None => bits::count_ones(bytes),
         Some((start, end, _)) if start < 0 && end < 0 && start > end => 0,

@@ -5,8 +5,9 @@ use crate::call::{Call, Expiry};
 use crate::digest::{self, Digest};
 use crate::effects::Class;
 use crate::fault::{Fault, NO_SUCH_KEY, Outcome, SYNTAX};
-use crate::keyspace::{EntryRef, StrRef, Value, access};
+use crate::keyspace::{EntryRef, Value, access};
 use crate::number::parse_i64;
+use crate::rdb;
 use crate::spec::{Flags, Group, KeyFlags, KeySpec, Merge, Span, Spec};
 
 const SPEC: Spec = Spec {
@@ -49,7 +50,7 @@ fn object(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.key(),
         entry.encoding(),
-        entry.as_string().map_or(0, serialized_bytes),
+        rdb::serialized_bytes(entry),
         entry.lru(),
         access::idle_seconds(entry.lru(), now_ms),
     );
@@ -161,30 +162,4 @@ fn sleep(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
 fn raw_entry<'a>(cx: &'a mut Call<'_>, bytes: &[u8]) -> Option<EntryRef<'a>> {
     let key = cx.key(bytes);
     cx.shard(key.hashed.slot).dbs[usize::from(key.db)].table.get(key.hashed)
-}
-
-/// Bytes of a string in a snapshot of Redis's format, where it is not compressed.
-fn serialized_bytes(value: StrRef<'_>) -> usize {
-    /// Longer texts are never written as integers.
-    const INTEGER_TEXT_MAX: usize = 11;
-    let integer = match value {
-        StrRef::Int(number) => Some(number),
-        StrRef::Bytes(bytes) if bytes.len() <= INTEGER_TEXT_MAX => parse_i64(bytes),
-        StrRef::Bytes(_) => None,
-    };
-    match integer {
-        Some(number) if i8::try_from(number).is_ok() => 2,
-        Some(number) if i16::try_from(number).is_ok() => 3,
-        Some(number) if i32::try_from(number).is_ok() => 5,
-        _ => length_bytes(value.len()) + value.len(),
-    }
-}
-
-fn length_bytes(len: usize) -> usize {
-    match len {
-        0..64 => 1,
-        64..16_384 => 2,
-        _ if u32::try_from(len).is_ok() => 5,
-        _ => 9,
-    }
 }

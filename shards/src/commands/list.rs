@@ -3,11 +3,12 @@ use super::options::integer;
 use super::{Args, Command};
 use crate::call::{Call, Keys};
 use crate::effects::Class;
-use crate::fault::{Fault, NO_SUCH_KEY, Outcome, SYNTAX};
+use crate::fault::{Fault, NO_SUCH_KEY, Outcome, STRING_TOO_LONG, SYNTAX};
 use crate::keyspace::StrRef;
 use crate::reply::Reply;
 use crate::spec::{Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Spec};
 use crate::values::list::Side;
+use crate::values::listpack::Listpack;
 use crate::values::{Kind, List};
 use std::ops::ControlFlow;
 
@@ -33,6 +34,12 @@ pub(super) fn reply_element(reply: &mut Reply, element: StrRef<'_>) {
         StrRef::Bytes(bytes) => reply.bulk(bytes),
         StrRef::Int(value) => reply.bulk_integer(value),
     }
+}
+
+/// Refuses elements that are too long to be kept; `proto-max-bulk-len` has to be far beyond its default for that.
+pub(super) fn check_lens(elements: Args<'_>) -> Outcome {
+    let is_too_long = |element: &&[u8]| element.len() > Listpack::ELEMENT_BYTES_MAX;
+    if elements.iter().any(is_too_long) { Err(STRING_TOO_LONG) } else { Ok(()) }
 }
 
 const LLEN: Command = Command {
@@ -221,6 +228,7 @@ fn lset(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let key = cx.key(args[1]);
     cx.to_write::<List>(key)?.ok_or(NO_SUCH_KEY)?;
     let index = integer(args[2])?;
+    check_lens(&args[3..])?;
     let altered = cx.alter(key, |list: &mut List, hand| list.set(index, args[3], hand.settings))?;
     if !altered.is_some_and(|altered| altered.value) {
         return Err(INDEX_RANGE);
@@ -256,6 +264,7 @@ fn linsert(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
         word if word.eq_ignore_ascii_case(b"BEFORE") => false,
         _ => return Err(SYNTAX),
     };
+    check_lens(&args[4..])?;
     let key = cx.key(args[1]);
     let altered = cx.alter(key, |list: &mut List, hand| {
         list.insert_beside(args[3], args[4], after, hand.settings).then(|| list.len())

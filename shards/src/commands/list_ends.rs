@@ -2,7 +2,7 @@
 //!
 //! What they do to given keys is in functions of their own ([`push`], [`pop_one`], [`pop_some`], [`move_one`], [`pop_first`]): a
 //! client that waited for an element is served by the same.
-use super::list::{LIST, reply_element};
+use super::list::{LIST, check_lens, reply_element};
 use super::options::integer;
 use super::{Args, Command};
 use crate::call::{Call, Key, Keys};
@@ -65,6 +65,7 @@ fn push_values(cx: &mut Call<'_>, args: Args<'_>, side: Side) -> Outcome {
 
 /// Adds elements at an end of the list that a key holds, which is made if it is missing; how long it is then.
 pub(crate) fn push(keys: &mut Keys<'_>, key: Key<'_>, side: Side, values: Args<'_>) -> Result<usize, Fault> {
+    check_lens(values)?;
     let altered = keys.alter_or_make(key, |list: &mut List, hand| {
         list.push(side, values, hand.settings);
         list.len()
@@ -106,6 +107,7 @@ const RPUSHX: Command = Command {
 
 fn push_if_there(cx: &mut Call<'_>, args: Args<'_>, side: Side) -> Outcome {
     let (key, values) = (cx.key(args[1]), &args[2..]);
+    check_lens(values)?;
     let altered = cx.alter(key, |list: &mut List, hand| {
         list.push(side, values, hand.settings);
         list.len()

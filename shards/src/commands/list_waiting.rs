@@ -71,14 +71,20 @@ fn pop(cx: &mut Call<'_>, args: Args<'_>, side: Side) -> Outcome {
         cx.record(&[if side == Side::Left { b"LPOP" } else { b"RPOP" }, name]);
         return Ok(());
     }
-    wait_or_nothing(cx, keys, None, until_ms);
+    wait_or_nothing(cx, Awaits::List, keys, None, until_ms);
     Ok(())
 }
 
-/// Waits for a list at one of these keys, or replies that there is none.
-fn wait_or_nothing(cx: &mut Call<'_>, keys: &[&[u8]], destination: Option<&[u8]>, until_ms: Option<i64>) {
+/// Waits for something at one of these keys, or replies that there is nothing.
+pub(super) fn wait_or_nothing(
+    cx: &mut Call<'_>,
+    awaits: Awaits,
+    keys: &[&[u8]],
+    destination: Option<&[u8]>,
+    until_ms: Option<i64>,
+) {
     let wait = Wait {
-        awaits: Awaits::List,
+        awaits,
         keys: keys.iter().map(|key| (*key).into()).collect(),
         destination: destination.map(Into::into),
         until_ms,
@@ -151,7 +157,7 @@ fn move_or_wait(
         cx.record(record);
         return Ok(());
     }
-    wait_or_nothing(cx, &args[1..2], Some(args[2]), until_ms);
+    wait_or_nothing(cx, Awaits::List, &args[1..2], Some(args[2]), until_ms);
     Ok(())
 }
 
@@ -180,7 +186,7 @@ fn blmpop(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let until_ms = waits_until(args[1], cx.now_ms)?;
     let (keys, side, count) = several(&args[2..])?;
     if !pop_first(cx, keys, side, count)? {
-        wait_or_nothing(cx, keys, None, until_ms);
+        wait_or_nothing(cx, Awaits::List, keys, None, until_ms);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod bitmap;
 pub mod counter;
 pub mod debug;
 mod deferred;
+pub mod dump;
 mod elements;
 pub mod expire;
 pub mod generic;
@@ -41,6 +42,7 @@ pub mod set;
 mod set_tests;
 pub mod setalgebra;
 pub mod setdraw;
+pub mod sort;
 pub mod stream;
 pub mod stream_add;
 pub mod stream_claim;
@@ -65,6 +67,7 @@ pub mod zset;
 #[cfg(test)]
 mod zset_tests;
 pub mod zstore;
+pub mod zwaiting;
 
 /// The arguments of a command; the first is its name as the client wrote it.
 pub type Args<'a> = &'a [&'a [u8]];
@@ -110,6 +113,8 @@ pub const FAMILIES: &[&[Command]] = &[
     scan::COMMANDS,
     keyspace::COMMANDS,
     object::COMMANDS,
+    sort::COMMANDS,
+    dump::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
     list::COMMANDS,
@@ -126,6 +131,7 @@ pub const FAMILIES: &[&[Command]] = &[
     zpop::COMMANDS,
     zdraw::COMMANDS,
     zstore::COMMANDS,
+    zwaiting::COMMANDS,
 ];
 
 /// The command that these arguments mean: `command` itself or, for a container, the one below it that the second

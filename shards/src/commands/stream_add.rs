@@ -26,7 +26,7 @@ const LIMIT_NEGATIVE: Fault = Fault::new("ERR The LIMIT argument must be >= 0.")
 const LIMIT_ALONE: Fault =
     Fault::new("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
 const LIMIT_EXACT: Fault = Fault::new("ERR syntax error, LIMIT cannot be used without the special ~ option");
-const NO_BOUND: Fault = Fault::new("ERR syntax error, XTRIM must be called with trimming strategy");
+const NO_BOUND: Fault = Fault::new("ERR syntax error, XTRIM must be called with a trimming strategy");
 
 /// Where nodes may have any number of entries, an approximate trim looks at so many.
 const LIMIT_DEFAULT: u64 = 10_000;
@@ -122,6 +122,7 @@ fn xadd(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     })?;
     let (id, trimmed, remains) = added.value?;
     cx.wrote(key, Class::STREAM, "xadd");
+    cx.signal(key);
     if trimmed > 0 {
         cx.notify(Class::STREAM, "xtrim", key);
     }

@@ -136,6 +136,7 @@ fn destroy(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     if is_removed {
         cx.effects.dirty += 1;
         cx.notify(Class::STREAM, "xgroup-destroy", key);
+        cx.signal(key);
     }
     cx.reply.integer(i64::from(is_removed));
     Ok(())

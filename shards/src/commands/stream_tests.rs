@@ -99,7 +99,13 @@ fn random_line(dice: &mut Dice, last: &mut u64) -> String {
             format!("XADD s {trim} {last}-* f {}", "x".repeat(1 + roll(3) as usize * 40))
         }
         4..=6 => format!("XREADGROUP GROUP {group} {consumer} COUNT {count} STREAMS s >"),
-        7 => format!("XREADGROUP GROUP {group} {consumer} NOACK COUNT {count} STREAMS s >"),
+        7 => {
+            let noack = ["", "NOACK"][roll(2) as usize];
+            format!(
+                "XREADGROUP GROUP {group} {consumer} {noack} CLAIM {} COUNT {count} STREAMS s >",
+                roll(40)
+            )
+        }
         8 => format!("XACK s {group} {id}"),
         9 => format!("XDEL s {id}"),
         10 => format!("XCLAIM s {group} {consumer} {} {id} FORCE LASTID {near}", roll(3)),

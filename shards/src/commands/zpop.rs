@@ -45,6 +45,8 @@ pub(super) enum Shape {
     Pairs,
     /// The key, then pairs.
     KeyAndPairs,
+    /// The key, then one member and its score.
+    KeyAndOne,
 }
 
 const ZPOPMIN: Command = Command {
@@ -119,7 +121,7 @@ pub(super) fn pop(
         let ranks = if end == End::Min { 0..popped } else { len - popped..len };
         reply_head(reply, key, popped, shape);
         zset.walk(ranks.clone(), end == End::Max, |member, score| {
-            if shape != Shape::Flat {
+            if matches!(shape, Shape::Pairs | Shape::KeyAndPairs) {
                 reply.array(2);
             }
             reply_member(reply, member, None);
@@ -138,6 +140,10 @@ fn reply_head(reply: &mut Reply, key: Key<'_>, count: usize, shape: Shape) {
     match shape {
         Shape::Flat => reply.array(2 * count),
         Shape::Pairs => reply.array(count),
+        Shape::KeyAndOne => {
+            reply.array(3);
+            reply.bulk(key.bytes());
+        }
         Shape::KeyAndPairs => {
             reply.array(2);
             reply.bulk(key.bytes());

@@ -46,3 +46,6 @@ fn radians(degrees: f64) -> f64 {
 fn degrees(radians: f64) -> f64 {
     radians / DEGREE
 }
+
+#[cfg(test)]
+mod tests;

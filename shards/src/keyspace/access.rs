@@ -32,6 +32,22 @@ pub fn used(bits: u32, now_ms: i64, settings: &Settings, dice: &mut Dice) -> u32
     minutes(now_ms) << 8 | (counter + u32::from(grows))
 }
 
+/// The bits of an entry that comes from elsewhere, where it was last used so many seconds ago, or so often. None where
+/// what is told is not what is kept.
+#[must_use]
+pub fn restored(
+    idle_seconds: Option<i64>,
+    frequency: Option<u8>,
+    now_ms: i64,
+    settings: &Settings,
+) -> Option<u32> {
+    if settings.lfu {
+        frequency.map(|frequency| minutes(now_ms) << 8 | u32::from(frequency))
+    } else {
+        idle_seconds.map(|idle| (now_ms / 1000).wrapping_sub(idle) as u32 & LRU_MASK)
+    }
+}
+
 /// OBJECT FREQ: the counter, decayed by the time since it was last.
 #[must_use]
 pub fn frequency(bits: u32, now_ms: i64, settings: &Settings) -> u32 {

@@ -47,9 +47,8 @@ impl<I: Item> Directory<I> {
         let depth =
             (len / SEGMENT_LEN).checked_ilog2().map_or(0, |depth| depth + 1).min(u32::from(DEPTH_MAX));
         let count = 1usize << depth;
-        // Hashes are not spread evenly: a little more than its share, or nearly every second segment would grow once more.
-        let share = len / count;
-        let room = if count == 1 { share } else { share + 2 * share.isqrt() };
+        // Hashes are not spread evenly: those segments that get more than their share grow once more.
+        let room = len / count;
         let segments: Vec<_> = (0..count).map(|_| Segment::with_room(depth as u8, room)).collect();
         let words_each = segments[0].capacity();
         Directory {
@@ -221,7 +220,8 @@ impl<I: Item> Directory<I> {
         other: &'a Directory<I>,
         visit: &mut impl FnMut(I::Ref<'a>) -> bool,
     ) {
-        let mut join = Join::new();
+        let longest = self.segments.iter().map(Segment::len).max();
+        let mut join = Join::new(longest.unwrap_or(0));
         for (first, segment) in self.in_order(0) {
             let end = segment_end(first, segment);
             join.note(segment);

@@ -14,6 +14,7 @@
     unsafe_code,
     reason = "the packed layout is read and written through raw pointers; nothing of them leaves this file"
 )]
+use super::value::{StrRef, Value};
 use crate::values::{Held, Kind, Object};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -44,68 +45,6 @@ const MIDDLE: u8 = 4;
 const HEAP: u8 = 5;
 /// Beyond this a word of a collection: the form is [`Kind::FORM`].
 const LAST_STRING: u8 = HEAP;
-
-/// What an entry is to hold.
-#[derive(Debug)]
-pub enum Value<'a> {
-    /// An integer, kept as such (Redis's `int`).
-    Int(i64),
-    /// Bytes as a client sent them (`embstr`, or `raw` when long).
-    Bytes(&'a [u8]),
-    /// Bytes that were modified in place: `raw` whatever their length.
-    Raw(&'a [u8]),
-    /// Bytes in a vector of their own, which moves in without a copy where it is large.
-    Owned(Vec<u8>),
-    /// A collection.
-    Object(Object),
-}
-
-impl<'a> Value<'a> {
-    /// The value that a client's bytes become: an integer where they are the canonical text of one.
-    #[inline]
-    #[must_use]
-    pub fn from_client(bytes: &'a [u8]) -> Value<'a> {
-        match crate::number::parse_i64(bytes) {
-            Some(value) => Value::Int(value),
-            None => Value::Bytes(bytes),
-        }
-    }
-}
-
-/// A string as it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StrRef<'a> {
-    /// An integer.
-    Int(i64),
-    /// Bytes.
-    Bytes(&'a [u8]),
-}
-
-impl<'a> StrRef<'a> {
-    /// The bytes; an integer's text is made in `room`.
-    #[inline]
-    #[must_use]
-    pub fn bytes<'b>(self, room: &'b mut [u8; 20]) -> &'b [u8]
-    where
-        'a: 'b,
-    {
-        match self {
-            StrRef::Int(value) => crate::number::format_i64(value, room),
-            StrRef::Bytes(bytes) => bytes,
-        }
-    }
-    /// How many bytes long it is.
-    #[inline]
-    #[must_use]
-    pub fn len(self) -> usize {
-        self.bytes(&mut [0; 20]).len()
-    }
-    /// Whether it has no bytes.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// An owned entry. The table keeps its address in a word, so it is made from and into one.
 #[derive(Debug)]
@@ -632,85 +571,4 @@ fn form_of(value: &Value<'_>) -> (u8, usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn text(entry: &Entry) -> Vec<u8> {
-        entry.view().string().bytes(&mut [0; 20]).to_vec()
-    }
-
-    #[test]
-    fn sizes_are_within_the_budget() {
-        let size =
-            |value: Value<'_>, expiry| Entry::new(&[b'k'; 16], value, expiry, 0, false).view().memory_bytes();
-        assert_eq!(size(Value::Int(123), None), 24);
-        assert_eq!(size(Value::Int(123), Some(1)), 32);
-        assert_eq!(size(Value::Bytes(b"12345678"), None), 32);
-        assert_eq!(size(Value::Bytes(b"12345678"), Some(1)), 40);
-        assert_eq!(size(Value::Bytes(&[0; 32]), None), 56);
-    }
-
-    #[test]
-    fn encodings_have_redis_names() {
-        let name = |value: Value<'_>| Entry::new(b"k", value, None, 0, false).view().encoding();
-        assert_eq!(name(Value::Int(i64::MIN)), "int");
-        assert_eq!(name(Value::Bytes(&[b'x'; 44])), "embstr");
-        assert_eq!(name(Value::Bytes(&[b'x'; 45])), "raw");
-        assert_eq!(name(Value::Raw(b"x")), "raw");
-        assert_eq!(name(Value::Bytes(&[b'x'; 5000])), "raw");
-    }
-
-    fn list() -> Value<'static> {
-        Value::Object(crate::values::List::empty().into())
-    }
-
-    #[test]
-    fn a_collection_moves_with_its_entry() {
-        let mut entry = Entry::new(b"k", list(), None, 3, true);
-        assert_eq!((entry.view().type_name(), entry.view().is_string()), ("list", false));
-        assert_eq!(entry.alter(|list: &mut crate::values::List| list.len()), Some(0));
-        assert_eq!(entry.alter(|_: &mut crate::values::Hash| ()), None, "of another kind");
-        let mut entry = entry.repack(Some(&[b'x'; 300]), Some(9));
-        assert_eq!((entry.view().lru(), entry.view().version()), (3, true));
-        assert!(entry.view().as_kind::<crate::values::List>().is_some());
-        assert!(entry.take_object().is_some() && entry.take_object().is_none(), "taken once");
-        assert!(entry.view().is_string());
-    }
-
-    #[test]
-    fn a_panic_while_a_collection_changes_frees_nothing_twice() {
-        let mut entry = Entry::new(b"k", list(), None, 0, false);
-        let change = std::panic::AssertUnwindSafe(|| {
-            entry.alter(|_: &mut crate::values::List| panic!("as a bug would"));
-        });
-        assert!(std::panic::catch_unwind(change).is_err());
-        assert!(entry.view().is_string());
-    }
-
-    proptest! {
-        #[test]
-        fn what_goes_in_comes_out(
-            key in proptest::collection::vec(any::<u8>(), 0..600),
-            value in proptest::collection::vec(any::<u8>(), 0..3000),
-            expiry in proptest::option::of(any::<i64>()),
-            lru in 0u32..1 << 24,
-            version in any::<bool>(),
-        ) {
-            let entry = Entry::new(&key, Value::Bytes(&value), expiry, lru, version);
-            prop_assert_eq!(entry.view().key(), &key[..]);
-            prop_assert_eq!(&text(&entry), &value);
-            prop_assert_eq!(entry.view().expires_at_ms(), expiry);
-            prop_assert_eq!((entry.view().lru(), entry.view().version()), (lru, version));
-            let entry = entry.repack(Some(b"other"), Some(7));
-            prop_assert_eq!((entry.view().key(), entry.view().expires_at_ms()), (&b"other"[..], Some(7)));
-            prop_assert_eq!(text(&entry), value);
-        }
-
-        #[test]
-        fn integers_come_out(value in prop_oneof![any::<i64>(), -(1i64 << 24)..1 << 24]) {
-            let entry = Entry::new(b"k", Value::Int(value), None, 1, false);
-            prop_assert_eq!(entry.view().string(), StrRef::Int(value));
-        }
-    }
-}
+mod tests;

@@ -6,8 +6,10 @@ use super::item::Item;
 use super::segment::Segment;
 use super::word::{item_at, mark_of_word, prefetch};
 
-/// Bits of a mark by which places are found: so few that all places stay in the fastest cache.
-const PLACE_BITS: u32 = 14;
+/// Bits of a mark by which places are found, at most: so few that all places stay in the fastest cache.
+const PLACE_BITS_MAX: u32 = 14;
+/// Places there are for each word, as a power of two: few words share one.
+const SPREAD_BITS: u32 = 4;
 /// Several words share the place: which one is meant only a look at all of them can tell.
 const CROWDED: u16 = u16::MAX;
 
@@ -16,27 +18,30 @@ const CROWDED: u16 = u16::MAX;
 pub(super) struct Join {
     /// One more than the index of the word with that mark, 0 for none.
     places: Vec<u16>,
+    /// By how much a word is shifted to tell its place.
+    shift: u32,
     /// Words that may have a partner: the partner's place, and the index of the word.
     candidates: Vec<(u16, u16)>,
 }
 
 impl Join {
-    /// One that serves no segment yet.
-    pub(super) fn new() -> Join {
-        Join { places: vec![0; 1 << PLACE_BITS], candidates: Vec::new() }
+    /// One for segments of up to `len` items.
+    pub(super) fn new(len: usize) -> Join {
+        let bits = (len.max(1).ilog2() + SPREAD_BITS).min(PLACE_BITS_MAX);
+        Join { places: vec![0; 1 << bits], shift: u64::BITS - bits, candidates: Vec::new() }
     }
 
     /// Notes the words of a segment.
     pub(super) fn note<I: Item>(&mut self, segment: &Segment<I>) {
         for (index, word) in occupied(segment) {
-            let place = &mut self.places[place_of(word)];
+            let place = &mut self.places[(word >> self.shift) as usize];
             *place = if *place == 0 { index + 1 } else { CROWDED };
         }
     }
 
     /// Forgets the words of a segment.
     pub(super) fn forget<I: Item>(&mut self, segment: &Segment<I>) {
-        occupied(segment).for_each(|(_, word)| self.places[place_of(word)] = 0);
+        occupied(segment).for_each(|(_, word)| self.places[(word >> self.shift) as usize] = 0);
     }
 
     /// Calls `visit` with each item of `other` that is in `noted` too, as long as it says to go on; whether it did to the end.
@@ -64,7 +69,7 @@ impl Join {
         self.candidates.resize(other.len(), (0, 0));
         let mut count = 0;
         for (index, word) in occupied(other) {
-            let place = self.places[place_of(word)];
+            let place = self.places[(word >> self.shift) as usize];
             // Written in any case: which word has a partner no processor foretells.
             self.candidates[count] = (place, index);
             count += usize::from(place != 0);
@@ -95,9 +100,4 @@ fn partner<I: Item>(noted: &Segment<I>, place: u16) -> &u64 {
 fn occupied<I: Item>(segment: &Segment<I>) -> impl Iterator<Item = (u16, u64)> {
     let words = segment.words().iter().enumerate();
     words.filter(|(_, word)| **word != 0).map(|(index, word)| (index as u16, *word))
-}
-
-#[inline]
-fn place_of(word: u64) -> usize {
-    (word >> (u64::BITS - PLACE_BITS)) as usize
 }

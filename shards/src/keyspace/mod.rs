@@ -8,8 +8,10 @@ pub mod item;
 mod join;
 pub(crate) mod segment;
 pub mod table;
+pub mod value;
 pub mod walk;
 mod word;
 
-pub use entry::{Entry, EntryRef, StrRef, Value};
+pub use entry::{Entry, EntryRef};
 pub use table::{Hashed, Previous, Table};
+pub use value::{StrRef, Value};

@@ -5,9 +5,10 @@
 //! (extendible hashing within the slot), so no step of growth ever moves more than about a thousand words, nor looks at more
 //! entries than that. Walks go by slot, segment and mark: SCAN's cursor is a place in that order, which no growth moves.
 use super::directory::Directory;
-use super::entry::{Entry, EntryRef, Value};
+use super::entry::{Entry, EntryRef};
 use super::hash::hash_of;
 use super::segment::{SPLIT_WORDS, Segment};
+use super::value::Value;
 use super::walk::{Among, Place, Work, walk};
 use super::word::WordMut;
 use crate::dice::Dice;

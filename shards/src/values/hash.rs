@@ -10,6 +10,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod timed;
+mod whole;
 
 use super::listpack::{At, Listpack};
 use super::{Kind, TAG};

@@ -10,6 +10,7 @@
 //! allocator's size class of it. So most changes stay where they are, and large listpacks grow by a fifth at a time.
 #![expect(unsafe_code, reason = "a thin pointer to bytes whose length they tell themselves")]
 mod encoding;
+mod iter;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use crate::keyspace::StrRef;
 use crate::memory::allocation_bytes;
 use crate::number::parse_i64;
 use encoding::{END, Encoded, backlen_bytes, decode, is_backlen, last_entry_bytes, measure};
+pub use iter::Iter;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::ptr::NonNull;
 
@@ -78,6 +80,9 @@ impl Default for Listpack {
 }
 
 impl Listpack {
+    /// The longest element that any listpack has room for, in bytes.
+    pub const ELEMENT_BYTES_MAX: usize = u32::MAX as usize - EMPTY_BYTES - 10;
+
     /// One without elements.
     #[must_use]
     pub fn new() -> Listpack {
@@ -346,21 +351,21 @@ impl Listpack {
     #[inline]
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { rest: &self.as_bytes()[HEADER_BYTES..self.total() - 1] }
+        Iter::new(&self.as_bytes()[HEADER_BYTES..self.total() - 1])
     }
 
     /// The element at `at` and all after it.
     #[inline]
     #[must_use]
     pub fn iter_from(&self, at: At) -> Iter<'_> {
-        Iter { rest: &self.as_bytes()[at.offset()..self.total() - 1] }
+        Iter::new(&self.as_bytes()[at.offset()..self.total() - 1])
     }
 
     /// All elements up to the one at `at`, which is the last of them.
     #[inline]
     #[must_use]
     pub fn iter_to(&self, at: At) -> Iter<'_> {
-        Iter { rest: &self.as_bytes()[HEADER_BYTES..self.after(at)] }
+        Iter::new(&self.as_bytes()[HEADER_BYTES..self.after(at)])
     }
 
     #[inline]
@@ -525,34 +530,5 @@ impl<'a> IntoIterator for &'a Listpack {
     type IntoIter = Iter<'a>;
     fn into_iter(self) -> Iter<'a> {
         self.iter()
-    }
-}
-
-/// The elements of a listpack, from either end.
-#[derive(Clone, Debug)]
-pub struct Iter<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Iter<'a> {
-    type Item = StrRef<'a>;
-    #[inline]
-    fn next(&mut self) -> Option<StrRef<'a>> {
-        let (value, len) = decode(self.rest)?;
-        self.rest = &self.rest[len + backlen_bytes(len)..];
-        Some(value)
-    }
-}
-
-impl DoubleEndedIterator for Iter<'_> {
-    #[inline]
-    fn next_back(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let start = self.rest.len() - last_entry_bytes(self.rest);
-        let (value, _) = decode(&self.rest[start..])?;
-        self.rest = &self.rest[..start];
-        Some(value)
     }
 }

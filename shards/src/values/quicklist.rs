@@ -7,6 +7,7 @@ mod nodes;
 mod search;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use super::list::Side;
 use super::listpack::{Listpack, Wanted};

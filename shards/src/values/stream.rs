@@ -15,6 +15,7 @@ mod id;
 mod lag;
 mod node;
 mod radix;
+mod sorted;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -159,18 +160,17 @@ impl Stream {
         if node.head().live == 1 {
             self.remove_node(base);
         } else {
-            self.change_node(base, |node| node.bury(spot));
+            self.change_node(base, |node| node.bury(&[spot]));
         }
         self.0.len -= 1;
         true
     }
 
-    fn change_node<T: Default>(&mut self, base: Id, change: impl FnOnce(&mut Node) -> T) -> T {
-        let Some(node) = self.0.nodes.get_mut(&base) else { return T::default() };
+    fn change_node(&mut self, base: Id, change: impl FnOnce(&mut Node)) {
+        let Some(node) = self.0.nodes.get_mut(&base) else { return };
         let before = node.0.memory_bytes();
-        let value = change(node);
+        change(node);
         self.0.node_bytes = self.0.node_bytes - before + node.0.memory_bytes();
-        value
     }
 
     fn remove_node(&mut self, base: Id) {
@@ -285,8 +285,8 @@ impl Kind for Stream {
         }
     }
     fn free_cost(&self) -> usize {
-        let pending = self.0.groups.values().map(|group| group.pending_len());
-        1 + self.0.nodes.len() + pending.sum::<usize>()
+        let groups = self.0.groups.values().map(|group| group.free_cost());
+        1 + self.0.nodes.len() + groups.sum::<usize>()
     }
     fn free_some(&mut self, mut budget: usize) -> bool {
         while budget > 0 {

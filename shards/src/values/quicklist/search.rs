@@ -1,12 +1,16 @@
 //! Looking for a value in many nodes: most are passed over by a search for its bytes, without walking their elements.
 use super::super::listpack::{At, Listpack, Wanted};
+use crate::keyspace::StrRef;
 use memchr::memmem::Finder;
+
+/// Bytes at the end of a longer element that are searched for.
+const MARK_BYTES: usize = 8;
 
 /// A value looked for in node after node.
 pub(super) struct Needle<'a> {
     value: &'a [u8],
     wanted: Wanted<'a>,
-    /// Finds the bytes of the element; where they are not, it is not. (They may be part of another element.)
+    /// Finds bytes of the element; where they are not, it is not. (They may be part of another element.)
     finder: Finder<'static>,
 }
 
@@ -16,8 +20,12 @@ impl<'a> Needle<'a> {
         let mut pack = Listpack::new();
         pack.push_back(value);
         let bytes = pack.as_bytes();
-        let element = &bytes[bytes.len() - 1 - Listpack::element_bytes(value)..bytes.len() - 1];
-        Needle { value, wanted: Wanted::new(value), finder: Finder::new(element).into_owned() }
+        let mark = match pack.iter().next() {
+            // Elements of a list tend to begin alike and to be of one length: what tells them apart is their end.
+            Some(StrRef::Bytes(text)) if text.len() >= MARK_BYTES => &text[text.len() - MARK_BYTES..],
+            _ => &bytes[bytes.len() - 1 - Listpack::element_bytes(value)..bytes.len() - 1],
+        };
+        Needle { value, wanted: Wanted::new(value), finder: Finder::new(mark).into_owned() }
     }
 
     /// What elements are compared with.

@@ -132,6 +132,21 @@ fn apply(list: &mut List, model: &mut VecDeque<Vec<u8>>, change: Change, setting
             model.drain(..kept.start);
             list.shrink(settings);
         }
+        Change::Copy => {
+            let copy = list.copy();
+            // What is copied counts what it is: else it would be wrong once it shrinks.
+            let mut old = std::mem::replace(list, copy);
+            while !old.free_some(2) {}
+            assert_eq!(old.len(), 0);
+        }
+        look => compare(list, model, look),
+    }
+}
+
+/// What changes nothing.
+fn compare(list: &List, model: &VecDeque<Vec<u8>>, look: Change) {
+    let len = model.len();
+    match look {
         Change::Range(from, count, towards) => {
             let mut seen = Vec::new();
             list.each_of(from, count, towards, |element| seen.push(element.bytes(&mut [0; 20]).to_vec()));
@@ -143,7 +158,7 @@ fn apply(list: &mut List, model: &mut VecDeque<Vec<u8>>, change: Change, setting
             assert_eq!(seen, expected);
         }
         Change::Positions(side, which, window) => {
-            let value = known(which);
+            let value = model.get(which % len.max(1)).cloned().unwrap_or_default();
             let mut seen = Vec::new();
             list.positions(side, &value, window, |place| {
                 seen.push(place);
@@ -153,13 +168,7 @@ fn apply(list: &mut List, model: &mut VecDeque<Vec<u8>>, change: Change, setting
                 |place: &usize| model[if side == Side::Left { *place } else { len - 1 - place }] == value;
             assert_eq!(seen, (0..len.min(window)).filter(is_it).collect::<Vec<_>>());
         }
-        Change::Copy => {
-            let copy = list.copy();
-            // What is copied counts what it is: else it would be wrong once it shrinks.
-            let mut old = std::mem::replace(list, copy);
-            while !old.free_some(2) {}
-            assert_eq!(old.len(), 0);
-        }
+        other => unreachable!("{other:?} is a change"),
     }
 }
 

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 /// Members that are looked up together.
 const BATCH: usize = 32;
 /// Tables of fewer members than this are not joined: what that takes beforehand would cost more than it spares.
-const JOIN_LEN_MIN: usize = 512;
+const JOIN_LEN_MIN: usize = 32;
 /// Nor are two of which one has more than so many times the other's members.
 const JOIN_SHARE: usize = 8;
 

@@ -299,6 +299,24 @@ fn large_tables_are_reckoned_with() {
 }
 
 #[test]
+fn tables_of_any_two_sizes_are_joined() {
+    let settings = Settings { set_listpack_entries_max: 0, set_intset_entries_max: 0, ..Settings::default() };
+    let sizes: &[usize] = if cfg!(miri) { &[33, 70] } else { &[31, 32, 33, 200, 641, 1030, 2500, 8000] };
+    let numbers = |from: usize, to: usize| -> Model {
+        (from..to).map(|number| format!("m{number}").into_bytes()).collect()
+    };
+    for one in sizes {
+        for other in sizes {
+            for shared in [0, 1, one.min(other) / 2, *one.min(other)] {
+                let models = [numbers(0, *one), numbers(one - shared, one - shared + other)];
+                let sets = models.each_ref().map(|model| set_of(model, &settings));
+                check(&intersection(&[&sets[0], &sets[1]], &settings), &numbers(one - shared, *one));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_big_set_s_members_take_what_they_may() {
     let count = if cfg!(miri) { 2000 } else { 1_000_000 };
     let settings = Settings::default();

@@ -1,8 +1,8 @@
 //! Consumer groups: how far each has read, what was delivered to whom and not acknowledged.
 use super::Id;
+use super::sorted::Sorted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::size_of;
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// A consumer within its group: holds for as long as the consumer is there.
@@ -16,9 +16,11 @@ pub struct Group {
     pub last_id: Id,
     /// How many entries were read up to there, of all that were ever added; none where that cannot be told.
     pub entries_read: Option<i64>,
-    pending: BTreeMap<Id, Pending>,
+    pending: Sorted<Pending>,
     consumers: Vec<Option<Consumer>>,
     by_name: BTreeMap<Arc<[u8]>, ConsumerId>,
+    /// When each pending entry was delivered: kept once somebody has asked for those that have waited longest.
+    by_time: Option<BTreeSet<(i64, Id)>>,
 }
 
 /// An entry that was delivered and not acknowledged.
@@ -41,7 +43,7 @@ pub struct Consumer {
     pub seen_at_ms: i64,
     /// When it last got something, ms since 1970.
     pub active_at_ms: Option<i64>,
-    pending: BTreeSet<Id>,
+    pending: Sorted<()>,
 }
 
 impl Consumer {
@@ -56,7 +58,8 @@ impl Consumer {
 const fn tree_bytes(element_bytes: usize) -> usize {
     element_bytes * 3 / 2 + 4
 }
-const PENDING_BYTES: usize = tree_bytes(size_of::<(Id, Pending)>()) + tree_bytes(size_of::<Id>());
+const PENDING_BYTES: usize = size_of::<(Id, Pending)>() + size_of::<Id>() + 4;
+const TIME_BYTES: usize = tree_bytes(size_of::<(i64, Id)>());
 const CONSUMER_BYTES: usize = size_of::<Consumer>() + tree_bytes(size_of::<(Arc<[u8]>, ConsumerId)>()) + 32;
 
 impl Group {
@@ -93,7 +96,7 @@ impl Group {
             name: Arc::clone(&name),
             seen_at_ms: now_ms,
             active_at_ms: None,
-            pending: BTreeSet::new(),
+            pending: Sorted::default(),
         };
         let free = self.consumers.len() > self.by_name.len();
         let hole = if free { self.consumers.iter().position(Option::is_none) } else { None };
@@ -111,9 +114,12 @@ impl Group {
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let id = self.by_name.remove(name)?;
         let consumer = self.consumers[id.0 as usize].take()?;
-        consumer.pending.iter().for_each(|id| {
-            self.pending.remove(id);
-        });
+        for (id, ()) in consumer.pending.range(Id::MIN) {
+            let pending = self.pending.remove(id);
+            if let (Some(by_time), Some(pending)) = (&mut self.by_time, pending) {
+                by_time.remove(&(pending.delivered_at_ms, id));
+            }
+        }
         Some(consumer.pending.len())
     }
 
@@ -131,48 +137,74 @@ impl Group {
     /// What is known of a pending entry.
     #[must_use]
     pub fn pending(&self, id: Id) -> Option<Pending> {
-        self.pending.get(&id).copied()
+        self.pending.get(id).copied()
     }
 
     /// The pending entries from an id on.
     pub fn pending_from(&self, from: Id) -> impl DoubleEndedIterator<Item = (Id, Pending)> {
-        self.pending.range(from..).map(|(id, pending)| (*id, *pending))
+        self.pending.range(from).map(|(id, pending)| (id, *pending))
     }
 
     /// A consumer's pending entries from an id on.
     pub fn pending_of(&self, consumer: ConsumerId, from: Id) -> impl Iterator<Item = (Id, Pending)> {
-        let ids = &self.consumer(consumer).pending;
-        ids.range(from..).map(|id| (*id, self.pending[id]))
+        let ids = self.consumer(consumer).pending.range(from);
+        ids.filter_map(|(id, ())| Some((id, self.pending(id)?)))
     }
 
     /// The first pending entry behind an id.
     #[must_use]
     pub fn pending_after(&self, id: Id) -> Option<Id> {
-        self.pending.range((Bound::Excluded(id), Bound::Unbounded)).next().map(|(id, _)| *id)
+        self.pending.range(id.next()?).next().map(|(id, _)| id)
+    }
+
+    /// Remembers from now on in which order entries were delivered.
+    pub fn order_by_time(&mut self) {
+        let pending = &self.pending;
+        self.by_time.get_or_insert_with(|| {
+            pending.range(Id::MIN).map(|(id, pending)| (pending.delivered_at_ms, id)).collect()
+        });
+    }
+
+    /// The pending entries that were delivered up to a time, those that have waited longest first. None before
+    /// [`Group::order_by_time`].
+    pub fn pending_until(&self, until_ms: i64) -> impl Iterator<Item = (Id, Pending)> {
+        let waiting = self.by_time.iter().flat_map(move |by_time| by_time.range(..=(until_ms, Id::MAX)));
+        waiting.filter_map(|(_, id)| Some((*id, self.pending(*id)?)))
     }
 
     /// An entry is pending with its consumer from now on, whoever had it before.
     pub fn deliver(&mut self, id: Id, pending: Pending) {
         let before = self.pending.insert(id, pending);
+        if let Some(by_time) = &mut self.by_time {
+            before.map(|before| by_time.remove(&(before.delivered_at_ms, id)));
+            by_time.insert((pending.delivered_at_ms, id));
+        }
         if let Some(before) = before {
             if before.consumer == pending.consumer {
                 return;
             }
-            self.consumer_mut(before.consumer).pending.remove(&id);
+            self.consumer_mut(before.consumer).pending.remove(id);
         }
-        self.consumer_mut(pending.consumer).pending.insert(id);
+        self.consumer_mut(pending.consumer).pending.insert(id, ());
     }
 
     /// An entry is pending no more; whether it was.
     pub fn acknowledge(&mut self, id: Id) -> bool {
-        let Some(pending) = self.pending.remove(&id) else { return false };
-        self.consumer_mut(pending.consumer).pending.remove(&id)
+        let Some(pending) = self.pending.remove(id) else { return false };
+        if let Some(by_time) = &mut self.by_time {
+            by_time.remove(&(pending.delivered_at_ms, id));
+        }
+        self.consumer_mut(pending.consumer).pending.remove(id).is_some()
     }
 
     /// Bytes that it takes, about.
     #[must_use]
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Group>() + self.pending.len() * PENDING_BYTES + self.by_name.len() * CONSUMER_BYTES
+        let by_time = self.by_time.as_ref().map_or(0, BTreeSet::len) * TIME_BYTES;
+        size_of::<Group>()
+            + by_time
+            + self.pending.len() * PENDING_BYTES
+            + self.by_name.len() * CONSUMER_BYTES
     }
 
     /// Another one with the same contents.
@@ -184,13 +216,32 @@ impl Group {
             pending: self.pending.clone(),
             consumers: self.consumers.clone(),
             by_name: self.by_name.clone(),
+            by_time: None,
         }
     }
 
-    /// Gives about `budget` allocations back; whether it is empty then.
+    /// About how many allocations it consists of.
+    #[must_use]
+    pub(super) fn free_cost(&self) -> usize {
+        // The consumers' chunks are as many again, or a few more.
+        2 * self.pending.chunk_count()
+            + 2 * self.by_name.len()
+            + self.by_time.as_ref().map_or(0, BTreeSet::len)
+    }
+
+    /// Gives about `budget` allocations back; whether it is empty then. It is not used any more.
     pub(super) fn free_some(&mut self, budget: &mut usize) -> bool {
-        while let Some((id, pending)) = self.pending.pop_first() {
-            self.consumer_mut(pending.consumer).pending.remove(&id);
+        if !self.pending.free_some(budget) {
+            return false;
+        }
+        for consumer in self.consumers.iter_mut().flatten() {
+            if !consumer.pending.free_some(budget) {
+                return false;
+            }
+        }
+        while let Some(by_time) = &mut self.by_time
+            && by_time.pop_first().is_some()
+        {
             *budget = budget.saturating_sub(1);
             if *budget == 0 {
                 return false;

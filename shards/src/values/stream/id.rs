@@ -178,6 +178,19 @@ mod tests {
         assert_eq!(Id::parse_new(b"7"), Some((Id::new(7, 0), true)));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn ids_are_read_as_they_are_written(ms: u64, seq: u64, noise: Vec<u8>) {
+            let id = Id::new(ms, seq);
+            let mut room = [0; 41];
+            let text = id.text(&mut room);
+            proptest::prop_assert_eq!(Id::parse_strict(text, 0), Some(id));
+            proptest::prop_assert_eq!(Id::parse_new(text), Some((id, true)));
+            // Whatever else comes is an id or not, and does no harm.
+            let _ = (Id::parse(&noise, 0), Id::parse_new(&noise));
+        }
+    }
+
     #[test]
     fn ids_have_neighbours_and_text() {
         let edge = Id::new(4, u64::MAX);

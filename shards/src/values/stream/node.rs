@@ -128,16 +128,20 @@ impl Node {
         Some(Spot { id: base.at((ms, seq)), flags, at, next: pack.next(end) })
     }
 
+    /// All entries, where they stand.
+    pub(super) fn spots(&self, base: Id) -> impl Iterator<Item = Spot> {
+        let mut at = self.first();
+        std::iter::from_fn(move || {
+            let spot = self.spot(base, at?)?;
+            at = spot.next;
+            Some(spot)
+        })
+    }
+
     /// The entry of an id, unless it is deleted.
     pub(super) fn find(&self, base: Id, id: Id) -> Option<Spot> {
-        let mut at = self.first();
-        while let Some(spot) = at.and_then(|at| self.spot(base, at)) {
-            if spot.id >= id {
-                return Some(spot).filter(|spot| spot.id == id && !spot.is_deleted());
-            }
-            at = spot.next;
-        }
-        None
+        let spot = self.spots(base).find(|spot| spot.id >= id)?;
+        (spot.id == id && !spot.is_deleted()).then_some(spot)
     }
 
     /// The id of the last entry, deleted or not.
@@ -157,11 +161,14 @@ impl Node {
     }
 
     /// Flags entries as deleted, which keep their places.
-    pub(super) fn bury(&mut self, spot: Spot) {
+    pub(super) fn bury(&mut self, spots: &[Spot]) {
         let Head { live, dead, .. } = self.head();
-        self.0.replace_int(spot.at, spot.flags | DELETED);
-        self.set_count(0, live - 1);
-        self.set_count(1, dead + 1);
+        // A flag takes one byte, so that the other places hold; a count may not.
+        for spot in spots {
+            self.0.replace_int(spot.at, spot.flags | DELETED);
+        }
+        self.set_count(0, live - spots.len() as i64);
+        self.set_count(1, dead + spots.len() as i64);
     }
 
     fn set_count(&mut self, index: i64, count: i64) {
@@ -170,7 +177,7 @@ impl Node {
         }
     }
 
-    /// Whether a stranger's listpack is a node, entry by entry, of which at least one is there.
+    /// Whether a stranger's listpack is a node, entry by entry.
     pub(super) fn is_sound(pack: &Listpack) -> bool {
         let number = |elements: &mut Iter<'_>| match elements.next() {
             Some(StrRef::Int(value)) => Some(value),
@@ -201,7 +208,7 @@ impl Node {
                 (number(&mut elements)? == values + frame).then_some(())?;
                 *if flags & DELETED != 0 { &mut deads } else { &mut lives } += 1;
             }
-            ((live, dead) == (lives, deads) && live > 0).then_some(())
+            ((live, dead) == (lives, deads) && lives + deads > 0).then_some(())
         };
         check().is_some()
     }

@@ -1,6 +1,6 @@
 //! Trimming: the oldest entries go, by number or by id, whole nodes at a time where that is all that is asked for.
-use super::node::Node;
 use super::{Id, Stream};
+use std::ops::Bound::{Excluded, Unbounded};
 
 /// Which entries are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,44 +80,32 @@ impl Stream {
 
     /// Deletes entries of the first node, which keeps some.
     fn trim_node(&mut self, base: Id, bound: Bound) -> u64 {
-        let len = self.0.len;
-        let deleted = self.change_node(base, |node| {
-            let (mut deleted, mut at) = (0, node.first());
-            while let Some(spot) = at.and_then(|at| node.spot(base, at)) {
-                let is_enough = match bound {
-                    Bound::Len(max) => len - deleted <= max,
-                    Bound::Id(min) => spot.id >= min,
-                };
-                if is_enough {
-                    break;
-                }
-                if !spot.is_deleted() {
-                    node.bury(spot);
-                    deleted += 1;
-                }
-                at = spot.next;
+        let Some(node) = self.0.nodes.get(&base) else { return 0 };
+        let mut len = self.0.len;
+        let mut spots = Vec::new();
+        for spot in node.spots(base) {
+            if is_enough(bound, len, spot.id) {
+                break;
             }
-            deleted
-        });
-        self.0.len -= deleted;
-        deleted
+            if !spot.is_deleted() {
+                spots.push(spot);
+                len -= 1;
+            }
+        }
+        self.change_node(base, |node| node.bury(&spots));
+        self.0.len = len;
+        spots.len() as u64
     }
 
     /// The same where every entry is to be looked up in the groups.
     fn trim_one_by_one(&mut self, trim: Trim, references: References) -> u64 {
-        let mut deleted = 0;
-        let mut after = None;
+        let (mut deleted, mut after) = (0, None);
         loop {
             if matches!(trim.bound, Bound::Len(max) if self.0.len <= max) {
                 return deleted;
             }
-            let next = match after {
-                None => self.0.nodes.first_key_value(),
-                Some(base) => {
-                    self.0.nodes.range((std::ops::Bound::Excluded(base), std::ops::Bound::Unbounded)).next()
-                }
-            };
-            let Some((&base, node)) = next else { return deleted };
+            let behind = after.map_or(Unbounded, Excluded);
+            let Some((&base, node)) = self.0.nodes.range((behind, Unbounded)).next() else { return deleted };
             let live = node.head().live as u64;
             if trim.limit.is_some_and(|limit| deleted + live > limit) {
                 return deleted;
@@ -129,37 +117,49 @@ impl Stream {
             if !goes_whole && trim.is_approximate {
                 return deleted;
             }
-            for id in ids(node, base) {
-                let is_enough = match trim.bound {
-                    Bound::Len(max) => self.0.len <= max,
-                    Bound::Id(min) => id >= min,
-                };
-                if is_enough {
-                    return deleted;
-                }
-                if references == References::Acked && self.is_referenced(id) {
-                    continue;
-                }
-                if references == References::Delete {
-                    self.drop_references(id);
-                }
-                self.bury(id);
-                deleted += 1;
+            deleted += self.trim_referenced(base, trim.bound, references);
+            // Entries that had to stay make others go in their place, further on.
+            if !goes_whole && matches!(trim.bound, Bound::Id(_)) {
+                return deleted;
             }
             after = Some(base);
         }
     }
+
+    /// Deletes entries of a node, as far as what groups know of them allows it.
+    fn trim_referenced(&mut self, base: Id, bound: Bound, references: References) -> u64 {
+        let Some(node) = self.0.nodes.get(&base) else { return 0 };
+        let live = node.head().live as usize;
+        let mut len = self.0.len;
+        let mut spots = Vec::new();
+        for spot in node.spots(base).filter(|spot| !spot.is_deleted()) {
+            if is_enough(bound, len, spot.id) {
+                break;
+            }
+            if references != References::Acked || !self.is_referenced(spot.id) {
+                spots.push(spot);
+                len -= 1;
+            }
+        }
+        if spots.len() == live {
+            self.remove_node(base);
+        } else {
+            self.change_node(base, |node| node.bury(&spots));
+        }
+        if references == References::Delete {
+            for spot in &spots {
+                self.drop_references(spot.id);
+            }
+        }
+        self.0.len = len;
+        spots.len() as u64
+    }
 }
 
-/// The ids of a node's entries that are there.
-fn ids(node: &Node, base: Id) -> Vec<Id> {
-    let mut ids = Vec::with_capacity(node.head().live as usize);
-    let mut at = node.first();
-    while let Some(spot) = at.and_then(|at| node.spot(base, at)) {
-        if !spot.is_deleted() {
-            ids.push(spot.id);
-        }
-        at = spot.next;
+/// Whether an entry stays, where so many are left, it among them.
+fn is_enough(bound: Bound, len: u64, id: Id) -> bool {
+    match bound {
+        Bound::Len(max) => len <= max,
+        Bound::Id(min) => id >= min,
     }
-    ids
 }

@@ -77,11 +77,6 @@ fn at(score: f64, member: &[u8]) -> impl Fn(f64, Handle) -> Ordering {
     }
 }
 
-/// The place before which are the items of which `is_before` holds.
-fn before(is_before: impl Fn(f64, &[u8]) -> bool) -> impl Fn(f64, Handle) -> Ordering {
-    move |head, item| if is_before(head, item.look().bytes()) { Ordering::Less } else { Ordering::Greater }
-}
-
 impl Big {
     /// One of these members, which are in order and all different; what comes twice is left out.
     pub(super) fn from_sorted<'a>(pairs: impl Iterator<Item = (StrRef<'a>, f64)>) -> Big {
@@ -147,9 +142,26 @@ impl Big {
         self.order.rank(&|head, _| if is_before(head) { Ordering::Less } else { Ordering::Greater })
     }
 
-    /// How many are before a place.
-    pub(super) fn rank_by(&self, is_before: impl Fn(f64, &[u8]) -> bool) -> usize {
-        self.order.rank(&before(is_before))
+    /// How many are before a place among the members. Where scores differ members are not in order, and what is found is what
+    /// halving the ranks comes across: always the same, however the tree has grown, as what is recorded must be.
+    pub(super) fn rank_by_member(&self, is_before: impl Fn(&[u8]) -> bool) -> usize {
+        let score_at = |rank| self.order.get(rank).map(Handle::head);
+        if score_at(0) == score_at(self.len().saturating_sub(1)) {
+            let before = |item: Handle| {
+                if is_before(item.look().bytes()) { Ordering::Less } else { Ordering::Greater }
+            };
+            return self.order.rank(&|_, item| before(item));
+        }
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            if self.get(middle).is_some_and(|(member, _)| is_before(member)) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        from
     }
 
     pub(super) fn range(&self, ranks: Range<usize>) -> impl Iterator<Item = (&[u8], f64)> {

@@ -245,8 +245,8 @@ impl Zset {
         match self {
             Zset::Packed(pack) => packed::ranks_by_lex(pack, range, back),
             Zset::Big(big) => {
-                let start = big.rank_by(|_, member| range.is_above(member));
-                start..big.rank_by(|_, member| !range.is_below(member)).max(start)
+                let start = big.rank_by_member(|member| range.is_above(member));
+                start..big.rank_by_member(|member| !range.is_below(member)).max(start)
             }
         }
     }

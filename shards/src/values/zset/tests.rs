@@ -197,6 +197,28 @@ proptest! {
         let within = |member: &&Vec<u8>| !range.is_above(member) && !range.is_below(member);
         prop_assert!(found.iter().map(|pair| &pair.0).eq(members.iter().filter(within)));
     }
+
+    /// Where scores differ there is no right answer, but one and the same for the same members: it is recorded.
+    #[test]
+    fn members_of_several_scores_are_sought_alike_in_any_tree(
+        steps in proptest::collection::vec((0u32..2000, -3i32..4), 1..1500),
+        min in 0u32..2000, max in 0u32..2000,
+    ) {
+        let limits = Limits { entries_max: 0, member_bytes_max: 64 };
+        let (mut grown, mut model) = (Zset::empty(), Model::new());
+        for (member, score) in steps {
+            let (member, score) = (member.to_string().into_bytes(), f64::from(score));
+            prop_assert!(grown.add(&member, Change::To(score), When::default(), limits).is_ok());
+            model.insert(member, score);
+        }
+        let built = Zset::from_unsorted(
+            model.iter().map(|(member, score)| (StrRef::Bytes(member), *score)).collect(),
+            limits,
+        );
+        let (min, max) = (min.to_string(), max.to_string());
+        let range = LexRange { min: Bound::Including(min.as_bytes()), max: Bound::Excluding(max.as_bytes()) };
+        prop_assert_eq!(grown.ranks_by_lex(&range, false), built.ranks_by_lex(&range, false));
+    }
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! Writing a value.
+use super::writer::{self, Out};
+use super::{VERSION_COMMON, VERSION_RICH, VERSION_VALKEY, hash, kind, list, set, stream, zset};
+use crate::keyspace::EntryRef;
+use crate::values::{Hash, Object};
+
+/// The least version of the format that can tell all that a value holds.
+#[must_use]
+pub fn version_of(entry: EntryRef<'_>) -> u16 {
+    match entry.as_kind::<Hash>() {
+        Some(hash) if hash::kind_of(&hash) == kind::HASH_2 => VERSION_VALKEY,
+        _ => VERSION_COMMON,
+    }
+}
+
+/// The type as which a value is written in a version of the format.
+#[must_use]
+pub fn kind_of(entry: EntryRef<'_>, version: u16) -> u8 {
+    match entry.as_object().as_deref() {
+        None => kind::STRING,
+        Some(Object::List(_)) => list::KIND,
+        Some(Object::Set(set)) => set::kind_of(set, version),
+        Some(Object::Zset(zset)) => zset::kind_of(zset),
+        Some(Object::Hash(hash)) => hash::kind_of(hash),
+        Some(Object::Stream(_)) => stream::kind_of(version),
+    }
+}
+
+/// Writes a value, without its type.
+pub fn encode(entry: EntryRef<'_>, version: u16, out: &mut impl Out) {
+    match entry.as_object().as_deref() {
+        None => writer::string(out, entry.string()),
+        Some(Object::List(list)) => list::encode(list, out),
+        Some(Object::Set(set)) => set::encode(set, set::kind_of(set, version), out),
+        Some(Object::Zset(zset)) => zset::encode(zset, out),
+        Some(Object::Hash(hash)) => hash::encode(hash, hash::kind_of(hash), out),
+        Some(Object::Stream(stream)) => stream::encode(stream, stream::kind_of(version), out),
+    }
+}
+
+/// Bytes of a value, without its type, in a file of Redis 7.2.
+#[must_use]
+pub fn serialized_bytes(entry: EntryRef<'_>) -> usize {
+    let mut count = writer::Count::default();
+    encode(entry, VERSION_RICH.max(version_of(entry)), &mut count);
+    count.0
+}
