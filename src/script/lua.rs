@@ -230,6 +230,12 @@ impl Machine {
         if status == 0 { Ended::Well } else { Ended::Error }
     }
 
+    /// Frees all that nothing refers to.
+    pub(super) fn collect_all(&mut self) {
+        // SAFETY: the machine is not running.
+        unsafe { ffi::lua_gc(self.lua.0, ffi::LUA_GCCOLLECT, 0) };
+    }
+
     /// Frees something, in proportion to what was allocated.
     pub(super) fn collect_some(&mut self) {
         // SAFETY: the machine is not running.

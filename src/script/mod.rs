@@ -108,6 +108,8 @@ impl Default for Scripting {
     }
 }
 
+/// A machine that holds more bytes after a script is freed of what the script left.
+const MACHINE_BYTES_MANY: usize = 32 << 20;
 /// Room for replies that is kept between scripts, in bytes, at most.
 const ROOM_BYTES_MAX: usize = 64 * 1024;
 
@@ -235,6 +237,10 @@ impl Scripting {
         self.room = std::mem::take(&mut host.script.reply.bytes);
         self.room.clear();
         self.room.shrink_to(ROOM_BYTES_MAX);
+        if let Some(machine) = self.machine.as_mut().filter(|machine| machine.bytes() > MACHINE_BYTES_MANY) {
+            machine.collect_all();
+            self.tell_bytes(&host.outside.shared.scripts);
+        }
         self.since_freed += 1;
         if self.since_freed >= RUNS_TO_FREE {
             self.since_freed = 0;
