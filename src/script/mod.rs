@@ -17,6 +17,7 @@ mod convert;
 pub(crate) mod host;
 mod lua;
 mod proof;
+mod raise;
 mod sandbox;
 mod shebang;
 pub(crate) mod store;
