@@ -27,11 +27,15 @@ pub struct Alerts {
     pub loading: bool,
     /// More memory is used than `maxmemory`, and nothing can be thrown out.
     pub out_of_memory: bool,
+    /// A script runs for too long.
+    pub busy: bool,
 }
 
 const NO_AUTH: Fault = Fault::new("NOAUTH Authentication required.");
 const IN_MULTI: Fault = Fault::new("ERR Command not allowed inside a transaction");
 const OUT_OF_MEMORY: Fault = Fault::new("OOM command not allowed when used memory > 'maxmemory'.");
+const BUSY: Fault =
+    Fault::new("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
 const LOADING: Fault = Fault::new("LOADING Redis is loading the dataset in memory");
 
 impl Core {
@@ -87,13 +91,16 @@ impl Core {
     /// Admits a command while something is unusual.
     #[cold]
     fn look_closer(&self, conn: &Conn, entry: &'static Entry) -> Result<&'static Entry, Refusal> {
-        let Alerts { paused, loading, out_of_memory } = self.alerts;
+        let Alerts { paused, loading, out_of_memory, busy } = self.alerts;
         let flags = entry.spec.flags.and(flags_of_transaction(conn, entry));
         if out_of_memory && (flags.has(Flags::DENYOOM) || would_be_queued(conn, entry)) {
             return Err(Refusal::Fault(Some(entry.id), OUT_OF_MEMORY));
         }
         if loading && !entry.spec.flags.has(Flags::LOADING) {
             return Err(Refusal::Fault(Some(entry.id), LOADING));
+        }
+        if busy && !entry.spec.flags.has(Flags::ALLOW_BUSY) {
+            return Err(Refusal::Fault(Some(entry.id), BUSY));
         }
         let is_held = match paused {
             Paused::No => false,
@@ -125,7 +132,9 @@ impl Core {
             loading: shared.loading.load(Ordering::Relaxed),
             out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms)
                 && !self.may_evict(),
+            busy: shared.scripts.is_busy(),
         };
+        self.scripting.out_of_memory = alerts.out_of_memory;
         if alerts != self.alerts {
             self.alerts = alerts;
             self.alerted = alerts != Alerts::default();

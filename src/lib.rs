@@ -34,6 +34,7 @@
 //! | route | [`route`], [`table`]: keys, slots, shards |
 //! | enter | [`coordinate::enter`]: run at once, into a run, or as a unit through the [`coordinate::gate`] |
 //! | execute | [`serve`] around `shards::commands::execute`, the one door |
+//! | script | `script`: EVAL runs where its shards are, as a command of the engine does |
 //! | reply | [`thread::conn`]: replies in the order of requests, whatever order they come back in |
 //! | flush | [`thread`]: one send a connection and turn |
 //! | wait | [`thread::wait`] and `shards::waiting`: a command that waits for keys is state, a ticket here and a place in their queues there |
@@ -74,6 +75,7 @@ pub mod queues;
 pub mod rates;
 pub mod report;
 pub mod route;
+pub(crate) mod script;
 pub mod serve;
 pub mod server;
 pub mod shared;

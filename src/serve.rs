@@ -4,6 +4,7 @@ use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
+use crate::script::{Host, Running, Scripting};
 use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, assemble};
@@ -24,6 +25,7 @@ struct Bench<'a> {
     settings: &'a Settings,
     effects: &'a mut Effects,
     stats: &'a mut Stats,
+    scripting: &'a mut Scripting,
     outside: Outside<'a>,
     now_ms: i64,
 }
@@ -60,9 +62,26 @@ impl Core {
         let db = conn.session.db;
         let is_watched = self.shared.exchange.is_watched();
         self.effects.names_changes = is_watched;
-        let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
-        cx.no_touch = conn.session.no_touch;
-        run_one(&mut cx, entry, args, hint);
+        if let Handler::Script(command) = entry.handler {
+            let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+            outside.writer = conn.id;
+            let host = Host {
+                shards,
+                settings: &self.settings,
+                effects: &mut self.effects,
+                stats: &mut self.stats,
+                outside,
+                now_ms: self.now_ms,
+                no_touch: conn.session.no_touch,
+                db,
+                script: Running::default(),
+            };
+            self.scripting.run(command, args, host, reply);
+        } else {
+            let mut cx = Call::new(shards, &self.settings, db, self.now_ms, reply, &mut self.effects);
+            cx.no_touch = conn.session.no_touch;
+            run_one(&mut cx, entry, args, hint);
+        }
         strand.shard.counts.commands += 1;
         let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
         if is_watched {
@@ -128,6 +147,7 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            scripting: &mut self.scripting,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms.max(run.entered_ms),
         };
@@ -150,6 +170,7 @@ impl Core {
                     settings: &self.settings,
                     effects: &mut self.effects,
                     stats: &mut self.stats,
+                    scripting: &mut self.scripting,
                     outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
                     now_ms: unit.entered_ms(),
                 };
@@ -175,6 +196,7 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            scripting: &mut self.scripting,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: unit.entered_ms(),
         };
@@ -235,6 +257,7 @@ impl Core {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
+            scripting: &mut self.scripting,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms,
         };
@@ -417,6 +440,19 @@ impl Bench<'_> {
         let entry = table().entry(command.id);
         if is_publish(entry) {
             self.outside.publish(entry.spec.name == "spublish", args, reply);
+        } else if let Handler::Script(script) = entry.handler {
+            let host = Host {
+                shards: &mut *shards,
+                settings: self.settings,
+                effects: self.effects,
+                stats: self.stats,
+                outside: self.outside.reborrow(),
+                now_ms: self.now_ms,
+                no_touch: batch.no_touch,
+                db: command.db,
+                script: Running::default(),
+            };
+            self.scripting.run(script, args, host, reply);
         } else {
             let mut cx = self.call(shards, batch, reply);
             cx.db = command.db;

@@ -4,6 +4,7 @@ use crate::coordinate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
+use crate::script::Scripts;
 use crate::table::Names;
 use shards::settings::Settings;
 use shards::shard::Shard;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub listeners: Listeners,
     /// The names of commands.
     pub names: Names,
+    /// The scripts that are known.
+    pub(crate) scripts: Scripts,
     /// When the server started, ms since 1970.
     pub started_ms: i64,
     /// INFO's run_id: 40 hexadecimal digits.
@@ -228,6 +231,7 @@ impl Shared {
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             listeners: Listeners::default(),
             names,
+            scripts: Scripts::default(),
             started_ms: now_ms,
             replication_id: Mutex::new(run_id.chars().rev().collect()),
             run_id,

@@ -138,6 +138,19 @@ impl Stats {
         }
         (ticks >= self.watchfulness.noticed_ticks).then_some(ticks)
     }
+    /// A command ran within a script, since a reading of the clock. The script's own time goes on.
+    pub fn ran_within(&mut self, id: CommandId, since: u64, reply: &[u8]) {
+        let ticks = self.clock.raw().saturating_sub(since);
+        let stat = &mut self.commands[usize::from(id)];
+        stat.calls += 1;
+        stat.ticks += ticks;
+        if self.watchfulness.keeps_durations {
+            stat.durations.get_or_insert_default().add(ticks);
+        }
+        if reply.first() == Some(&b'-') {
+            stat.failed += 1;
+        }
+    }
     /// A share of a command ran that another shard counts: only its time is added.
     pub fn ran_share(&mut self, id: CommandId) {
         let now = self.clock.raw();

@@ -1,5 +1,6 @@
 //! The table of all commands, the engine's and the server's, joined: read by lookup, routing, admission and COMMAND.
 use crate::commands::{self, ServerCommand};
+use crate::script::ScriptCommand;
 use shards::commands::Command;
 use shards::spec::{Begin, Find, Span, Spec};
 use std::sync::LazyLock;
@@ -14,6 +15,8 @@ pub enum Handler {
     Engine(&'static Command),
     /// The connection's thread.
     Server(&'static ServerCommand),
+    /// A script, where its shards are.
+    Script(&'static ScriptCommand),
 }
 
 /// Where a command's keys are, for the ways that need no search.
@@ -70,6 +73,9 @@ impl Table {
         for command in shards::commands::FAMILIES.iter().flat_map(|family| family.iter()) {
             let id = table.add_top(&command.spec, Handler::Engine(command));
             command.subcommands.iter().for_each(|sub| table.add_sub(id, &sub.spec, Handler::Engine(sub)));
+        }
+        for command in crate::script::commands::COMMANDS {
+            table.add_top(&command.spec, Handler::Script(command));
         }
         for command in commands::FAMILIES.iter().flat_map(|family| family.iter()) {
             let id = table.add_top(&command.spec, Handler::Server(command));
@@ -147,6 +153,9 @@ impl Table {
 fn route_of(spec: &'static Spec, handler: Handler) -> Route {
     if matches!(handler, Handler::Server(_)) {
         return Route::Server;
+    }
+    if matches!(handler, Handler::Script(_)) {
+        return Route::Keys;
     }
     let single = |spec: &Spec| {
         matches!(

@@ -212,19 +212,18 @@ fn memory(facts: &Facts<'_>, page: &mut Page) {
     page.line("allocator_active", report.memory.active);
     page.line("allocator_resident", report.memory.resident);
     page.bytes("total_system_memory", process::machine_bytes());
-    page.zeros(&["used_memory_lua", "used_memory_vm_eval"]);
-    page.line("used_memory_lua_human", human(0));
-    page.zeros(&[
-        "used_memory_scripts_eval",
-        "number_of_cached_scripts",
-        "number_of_functions",
-        "number_of_libraries",
-        "used_memory_vm_functions",
-        "used_memory_vm_total",
-    ]);
-    page.line("used_memory_vm_total_human", human(0));
+    let known = &facts.shared.scripts;
+    let (machines, sources, scripts) = (known.machine_bytes(), known.source_bytes(), known.len());
+    page.line("used_memory_lua", machines);
+    page.line("used_memory_vm_eval", machines);
+    page.line("used_memory_lua_human", human(machines));
+    page.line("used_memory_scripts_eval", sources);
+    page.line("number_of_cached_scripts", scripts);
+    page.zeros(&["number_of_functions", "number_of_libraries", "used_memory_vm_functions"]);
+    page.line("used_memory_vm_total", machines);
+    page.line("used_memory_vm_total_human", human(machines));
     page.line("used_memory_functions", 0);
-    page.bytes("used_memory_scripts", 0);
+    page.bytes("used_memory_scripts", sources);
     page.bytes("maxmemory", config.maxmemory_bytes as usize);
     page.line("maxmemory_policy", config.maxmemory_policy.name());
     let memory = report.memory;

@@ -22,6 +22,7 @@ mod module;
 mod monitor;
 mod pubsub;
 mod replication;
+mod script;
 mod server;
 mod slowlog;
 mod transaction;
@@ -107,4 +108,5 @@ pub const FAMILIES: &[&[ServerCommand]] = &[
     module::COMMANDS,
     monitor::COMMANDS,
     cluster::COMMANDS,
+    script::COMMANDS,
 ];

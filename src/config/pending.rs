@@ -13,7 +13,6 @@ const PENDING: &[&str] = &[
     "acl-pubsub-default",
     "maxmemory-eviction-tenacity",
     "lazyfree-lazy-user-flush",
-    "busy-reply-threshold",
     "propagation-error-behavior",
     "save",
     "dbfilename",

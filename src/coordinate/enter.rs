@@ -8,7 +8,8 @@ use super::unit::{Kind, Part, Unit, Watching};
 use crate::pubsub::Author;
 use crate::queues::Request;
 use crate::route;
-use crate::table::{CommandId, Entry};
+use crate::script::ScriptCommand;
+use crate::table::{CommandId, Entry, Handler};
 use crate::thread::conn::{Assembly, Conn, Hold};
 use crate::thread::core::Core;
 use shards::commands::Args;
@@ -231,9 +232,12 @@ impl Core {
     }
 
     /// The shards that a command is for; some one shard where it has no keys.
-    pub(crate) fn shards_of(&self, entry: &Entry, db: u16, args: Args<'_>) -> ShardSet {
+    pub(crate) fn shards_of(&mut self, entry: &Entry, db: u16, args: Args<'_>) -> ShardSet {
         let count = self.shared.shard_count();
         let mut set = ShardSet::new();
+        if let Handler::Script(command) = entry.handler {
+            return self.shards_of_script(command, args);
+        }
         match entry.spec.span {
             Span::EveryShard(_) | Span::GatherAll | Span::AnyShard => set.extend(0..count),
             // Few keys are all looked at together, so that they come at once, as from a small Redis.
@@ -252,6 +256,24 @@ impl Core {
                     set.push(self.id);
                 }
             }
+        }
+        set
+    }
+
+    /// The shards of a script: those of its keys where it touches no others, else all of them.
+    fn shards_of_script(&mut self, command: &ScriptCommand, args: Args<'_>) -> ShardSet {
+        let count = self.shared.shard_count();
+        let mut set = ShardSet::new();
+        if count == 1 {
+            set.push(0);
+            return set;
+        }
+        let Some(keys) = self.scripting.keys_of(&self.shared.scripts, command, args) else {
+            return (0..count).collect();
+        };
+        keys.iter().for_each(|key| add_shard(&mut set, shard_of_slot(slot_of(key), count)));
+        if set.is_empty() {
+            set.push(self.id);
         }
         set
     }

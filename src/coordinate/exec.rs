@@ -129,7 +129,7 @@ impl Core {
     }
 
     /// Plans a command of the engine.
-    fn plan_step(&self, conn: &Conn, plan: &mut Plan, command: Queued) {
+    fn plan_step(&mut self, conn: &Conn, plan: &mut Plan, command: Queued) {
         let db = conn.session.db;
         let entry = table().entry(command.id);
         // A message needs no shard, but those of the other commands are to be in hand.
@@ -314,7 +314,7 @@ impl Core {
 /// Whether it is carried out with the shards in hand: the engine's commands are, and what is published between them.
 fn is_engines(command: Queued) -> bool {
     let entry = table().entry(command.id);
-    matches!(entry.handler, Handler::Engine(_)) || is_publish(entry)
+    matches!(entry.handler, Handler::Engine(_) | Handler::Script(_)) || is_publish(entry)
 }
 
 /// PUBLISH or SPUBLISH.

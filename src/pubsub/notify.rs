@@ -60,6 +60,12 @@ impl<'a> Outside<'a> {
         }
     }
 
+    /// The same for a while, for who takes it by value.
+    pub(crate) fn reborrow(&mut self) -> Outside<'_> {
+        let Outside { shared, events, writer, tracked_keys_max, .. } = *self;
+        Outside { shared, mailed: &mut *self.mailed, events, writer, tracked_keys_max }
+    }
+
     /// Publishes the events of a command, in order.
     #[cold]
     pub(crate) fn tell(&mut self, effects: &Effects) {

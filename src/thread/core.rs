@@ -16,6 +16,7 @@ use crate::protocol::parse::Span;
 use crate::pubsub::{Hearing, classes_of};
 use crate::queues::{Mail, Strand};
 use crate::rates::{Rates, Reading};
+use crate::script::Scripting;
 use crate::shared::{Paused, Shared, settings_of};
 use crate::slowlog::{Entry, Noticed, Slowlog};
 use crate::stats::Stats;
@@ -27,6 +28,7 @@ use shards::spec::Flags;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// What the loop is to do with a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,6 +119,8 @@ pub struct Core {
     pub effects: Effects,
     /// What it counts.
     pub stats: Stats,
+    /// What runs scripts.
+    pub(crate) scripting: Scripting,
     /// Lists of the parser.
     pub scratch: Scratch,
     /// Commands of its connections that took long.
@@ -183,6 +187,7 @@ impl Core {
             watches_unread: false,
             effects,
             stats,
+            scripting: Scripting::default(),
             scratch: Scratch::default(),
             slowlog: Slowlog::default(),
             monitor: Monitor::default(),
@@ -198,6 +203,7 @@ impl Core {
             stop: false,
         };
         core.adopt_output_limits();
+        core.adopt_script_limits();
         core
     }
 
@@ -222,7 +228,14 @@ impl Core {
             self.stats.follow(&self.config);
             self.slowlog.trim(&self.config);
             self.adopt_output_limits();
+            self.adopt_script_limits();
         }
+    }
+
+    /// `busy-reply-threshold`.
+    fn adopt_script_limits(&mut self) {
+        let threshold_ms = self.config.busy_reply_threshold_ms;
+        self.scripting.threshold = (threshold_ms > 0).then(|| Duration::from_millis(threshold_ms));
     }
 
     /// Tells a connection's thread what of its commands took long here.

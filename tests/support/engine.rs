@@ -186,7 +186,7 @@ fn doer(args: Args<'_>) -> Doer {
         (Handler::Server(_), Some(Handler::Engine(command))) => Doer::Engine(command),
         _ if entry.spec.name == "select" => Doer::Select,
         _ if entry.spec.name == "hello" => Doer::Hello,
-        (Handler::Server(_), _) => Doer::Server,
+        (Handler::Server(_) | Handler::Script(_), _) => Doer::Server,
     }
 }
 

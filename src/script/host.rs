@@ -1,0 +1,216 @@
+//! What a script asks of the server while it runs: commands on the shards in hand.
+use super::store::Scripts;
+use crate::pubsub::Outside;
+use crate::serve::finish_effects;
+use crate::stats::Stats;
+use crate::table::{Entry, Handler, table};
+use shards::call::Call;
+use shards::commands::{Args, execute};
+use shards::effects::Effects;
+use shards::fault::{DB_RANGE, Fault, NOT_INTEGER, SYNTAX};
+use shards::number::{format_i64, parse_i64};
+use shards::reply::{Reply, Resp};
+use shards::settings::Settings;
+use shards::shard::Shard;
+use shards::slot::slot_of;
+use shards::spec::Flags;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What commands of a script run with.
+#[derive(Debug)]
+pub(crate) struct Host<'a> {
+    /// The shards in hand.
+    pub(crate) shards: &'a mut [Box<Shard>],
+    pub(crate) settings: &'a Settings,
+    pub(crate) effects: &'a mut Effects,
+    pub(crate) stats: &'a mut Stats,
+    pub(crate) outside: Outside<'a>,
+    pub(crate) now_ms: i64,
+    /// CLIENT NO-TOUCH.
+    pub(crate) no_touch: bool,
+    /// The database, which the script may change for itself.
+    pub(crate) db: u16,
+    /// How far the script is.
+    pub(crate) script: Running,
+}
+
+/// What a script may do and has done.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    /// What it may do.
+    pub(super) limits: Limits,
+    /// The replies of its commands, one at a time, in the protocol that it asked for.
+    pub(super) reply: Reply,
+    /// It has written something.
+    pub(super) has_written: bool,
+    /// How long it runs, once that is looked at.
+    pub(super) clock: Stopwatch,
+}
+
+/// What a script may do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// It may not write.
+    pub(crate) reads_only: bool,
+    /// It may not use more memory.
+    pub(crate) no_memory: bool,
+}
+
+/// When a script began, and whether it is known to take too long.
+#[derive(Debug, Default)]
+pub(crate) struct Stopwatch {
+    /// `busy-reply-threshold`; nothing if scripts may take for ever.
+    pub(crate) threshold: Option<Duration>,
+    pub(crate) since: Option<Instant>,
+    pub(crate) is_busy: bool,
+}
+
+const UNKNOWN: Fault = Fault::new("ERR Unknown Redis command called from script");
+const ARITY: Fault = Fault::new("ERR Wrong number of args calling Redis command from script");
+const NOT_ALLOWED: Fault = Fault::new("ERR This Redis command is not allowed from script");
+const READ_ONLY: Fault = Fault::new("ERR Write commands are not allowed from read-only scripts.");
+const OUT_OF_MEMORY: Fault = Fault::new("OOM command not allowed when used memory > 'maxmemory'.");
+const NOT_LOCAL: Fault = Fault::new("ERR Script attempted to access keys that are not in its hands");
+
+impl Host<'_> {
+    /// Runs a command; the reply, which may be an error, is in `self.script.reply`. What the script is to blame for comes as a fault.
+    pub(super) fn call(&mut self, args: Args<'_>) -> Result<(), Fault> {
+        self.script.reply.bytes.clear();
+        let entry = self.find(args)?;
+        let flags = entry.spec.flags;
+        if flags.has(Flags::NOSCRIPT) {
+            return Err(NOT_ALLOWED);
+        }
+        if flags.has(Flags::WRITE) {
+            if self.script.limits.reads_only {
+                return Err(READ_ONLY);
+            }
+            if self.script.limits.no_memory && !self.script.has_written && flags.has(Flags::DENYOOM) {
+                return Err(OUT_OF_MEMORY);
+            }
+            self.script.has_written = true;
+        }
+        let start = self.stats.ticks();
+        match entry.handler {
+            Handler::Engine(command) => {
+                if self.shards.len() < self.outside.shared.shard_count() && !self.has_keys(entry, args) {
+                    return Err(NOT_LOCAL);
+                }
+                let (settings, db) = (self.settings, self.db);
+                let mut cx =
+                    Call::new(self.shards, settings, db, self.now_ms, &mut self.script.reply, self.effects);
+                cx.no_touch = self.no_touch;
+                execute(&mut cx, command, args);
+            }
+            Handler::Server(_) => self.call_server(entry, args)?,
+            Handler::Script(_) => return Err(NOT_ALLOWED),
+        }
+        self.stats.ran_within(entry.id, start, &self.script.reply.bytes);
+        Ok(())
+    }
+
+    /// The command that is meant, if it exists and has so many arguments.
+    fn find(&self, args: Args<'_>) -> Result<&'static Entry, Fault> {
+        let id = self.outside.shared.names.find(args[0]).ok_or(UNKNOWN)?;
+        let mut entry = table().entry(id);
+        if !entry.subcommands.is_empty() && args.len() > 1 {
+            entry = match table().find_sub(entry, args[1]) {
+                Some(sub) => sub,
+                None if entry.takes_rest => entry,
+                None => return Err(UNKNOWN),
+            };
+        }
+        if entry.spec.fits(args.len()) { Ok(entry) } else { Err(ARITY) }
+    }
+
+    /// Whether the command is about keys, and all of them are in hand. Scripts that could stray are given all shards
+    /// ([`super::proof`]): this is what they are not to be able to do whatever else goes wrong.
+    fn has_keys(&self, entry: &Entry, args: Args<'_>) -> bool {
+        let keys = crate::route::keys_of(entry.spec, args);
+        let is_in_hand = |key: &[u8]| {
+            let slot = slot_of(key);
+            self.shards.iter().any(|shard| shard.slots.contains(&slot))
+        };
+        !keys.is_empty() && keys.iter().all(|(at, _)| is_in_hand(args[*at]))
+    }
+
+    /// Runs one of the server's commands that make sense within a script.
+    fn call_server(&mut self, entry: &Entry, args: Args<'_>) -> Result<(), Fault> {
+        match entry.spec.name {
+            "ping" if args.len() == 1 => self.script.reply.status("PONG"),
+            "ping" | "echo" => self.script.reply.bulk(args[1]),
+            "select" => match self.select(args[1]) {
+                Ok(()) => self.script.reply.ok(),
+                Err(fault) => self.script.reply.error(&fault.0),
+            },
+            "time" => self.time(),
+            "publish" | "spublish" => {
+                // What was done before it is heard before it.
+                finish_effects(self.effects, &mut self.shards[0], &mut self.outside);
+                self.outside.publish(entry.spec.name == "spublish", args, &mut self.script.reply);
+            }
+            "role" => {
+                self.script.reply.array(3);
+                self.script.reply.bulk(b"master");
+                self.script.reply.integer(0);
+                self.script.reply.array(0);
+            }
+            _ => return Err(NOT_ALLOWED),
+        }
+        Ok(())
+    }
+
+    fn select(&mut self, index: &[u8]) -> Result<(), Fault> {
+        let index = parse_i64(index).ok_or(NOT_INTEGER)?;
+        let in_range = u16::try_from(index).ok().filter(|index| *index < self.settings.databases);
+        self.db = in_range.ok_or(DB_RANGE)?;
+        Ok(())
+    }
+
+    fn time(&mut self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.script.reply.array(2);
+        for part in [now.as_secs(), u64::from(now.subsec_micros())] {
+            let mut digits = [0; 20];
+            self.script.reply.bulk(format_i64(part as i64, &mut digits));
+        }
+    }
+
+    /// `redis.setresp`: the protocol of the replies to the script.
+    pub(super) fn set_resp(&mut self, resp: Resp) {
+        self.script.reply.resp = resp;
+    }
+
+    /// Whether a command could be called with these arguments: `redis.acl_check_cmd`.
+    pub(super) fn would_admit(&self, args: Args<'_>) -> Result<bool, Fault> {
+        self.find(args).map(|_| true).map_err(|_| SYNTAX)
+    }
+
+    /// Looks at the clock; whether the script is to end. Others learn when it takes too long.
+    pub(super) fn is_to_end(&mut self) -> bool {
+        let scripts: &Scripts = &self.outside.shared.scripts;
+        let since = *self.script.clock.since.get_or_insert_with(Instant::now);
+        let Some(threshold) = self.script.clock.threshold else { return false };
+        if !self.script.clock.is_busy && since.elapsed() >= threshold {
+            self.script.clock.is_busy = true;
+            scripts.begin_busy();
+            crate::log::warning(format_args!(
+                "Slow script detected: still in execution after {} milliseconds. You can try killing the script using the \
+                 SCRIPT KILL command.",
+                since.elapsed().as_millis()
+            ));
+        }
+        if self.script.clock.is_busy && self.script.has_written {
+            scripts.spare_busy();
+        }
+        self.script.clock.is_busy && !self.script.has_written && scripts.is_killed()
+    }
+}
+
+impl Drop for Host<'_> {
+    fn drop(&mut self) {
+        if self.script.clock.is_busy {
+            self.outside.shared.scripts.end_busy();
+        }
+    }
+}

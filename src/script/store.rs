@@ -1,0 +1,164 @@
+//! The scripts that the server knows, by the SHA1 of their texts, and which of them run too long.
+//!
+//! A script is looked for when its command enters, to choose its shards, and again where it runs, which may be later and on another
+//! thread: an EVALSHA that is still on its way when somebody forgets all scripts answers that there is none.
+use super::proof;
+use super::shebang::{Declared, read_shebang};
+use sha1::{Digest, Sha1};
+use shards::fault::Fault;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The SHA1 of a script, as 40 hexadecimal digits in lower case.
+pub(crate) type Sha = [u8; 40];
+
+/// A script.
+#[derive(Debug)]
+pub(crate) struct Script {
+    /// Its name.
+    pub(crate) sha: Sha,
+    /// Its text as it came.
+    pub(crate) source: Box<[u8]>,
+    /// What its first line declares.
+    pub(crate) declared: Declared,
+    /// It touches no keys but those it is given.
+    pub(crate) is_local: bool,
+}
+
+impl Script {
+    /// A script of this text.
+    ///
+    /// # Errors
+    /// Its first line declares what cannot be.
+    pub(crate) fn new(sha: Sha, source: &[u8]) -> Result<Script, Fault> {
+        let declared = read_shebang(source)?;
+        Ok(Script { sha, source: source.into(), declared, is_local: proof::is_local(source) })
+    }
+}
+
+/// The scripts, and what runs too long.
+#[derive(Debug, Default)]
+pub(crate) struct Scripts {
+    known: Mutex<HashMap<Sha, Arc<Script>>>,
+    version: AtomicU64,
+    count: AtomicUsize,
+    source_bytes: AtomicUsize,
+    /// Scripts that run for longer than `busy-reply-threshold`.
+    busy: AtomicUsize,
+    /// One of them has written.
+    is_spared: AtomicBool,
+    /// Those which have not are to end.
+    is_killed: AtomicBool,
+    /// Bytes of the threads' machines, added up.
+    machine_bytes: AtomicUsize,
+}
+
+impl Scripts {
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Sha, Arc<Script>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Changes with every SCRIPT FLUSH.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+    /// A script, if there is one of that name.
+    pub(crate) fn get(&self, sha: &Sha) -> Option<Arc<Script>> {
+        self.known().get(sha).cloned()
+    }
+    /// Adds a script.
+    pub(crate) fn add(&self, script: &Arc<Script>) {
+        if self.known().insert(script.sha, Arc::clone(script)).is_none() {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            self.source_bytes.fetch_add(script.source.len(), Ordering::Relaxed);
+        }
+    }
+    /// SCRIPT FLUSH.
+    pub(crate) fn flush(&self) {
+        let mut known = self.known();
+        known.clear();
+        self.count.store(0, Ordering::Relaxed);
+        self.source_bytes.store(0, Ordering::Relaxed);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+    /// Bytes of their texts.
+    pub(crate) fn source_bytes(&self) -> usize {
+        self.source_bytes.load(Ordering::Relaxed)
+    }
+    /// Bytes of the threads' machines.
+    pub(crate) fn machine_bytes(&self) -> usize {
+        self.machine_bytes.load(Ordering::Relaxed)
+    }
+    /// A thread's machine has `after` bytes now, and had `before`.
+    pub(crate) fn count_machine(&self, before: usize, after: usize) {
+        if after >= before {
+            self.machine_bytes.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.machine_bytes.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+
+    /// A script runs for too long.
+    pub(super) fn begin_busy(&self) {
+        self.busy.fetch_add(1, Ordering::SeqCst);
+    }
+    /// It ended.
+    pub(super) fn end_busy(&self) {
+        if self.busy.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.is_spared.store(false, Ordering::SeqCst);
+            self.is_killed.store(false, Ordering::SeqCst);
+        }
+    }
+    /// It has written: it cannot be ended.
+    pub(super) fn spare_busy(&self) {
+        self.is_spared.store(true, Ordering::Relaxed);
+    }
+    /// Whether some script runs for too long.
+    #[inline]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) > 0
+    }
+    pub(super) fn is_killed(&self) -> bool {
+        self.is_killed.load(Ordering::Relaxed)
+    }
+    /// SCRIPT KILL.
+    ///
+    /// # Errors
+    /// None runs for too long, or it has written.
+    pub(crate) fn kill(&self) -> Result<(), Fault> {
+        if !self.is_busy() {
+            return Err(Fault::new("NOTBUSY No scripts in execution right now."));
+        }
+        if self.is_spared.load(Ordering::SeqCst) {
+            return Err(Fault::new(
+                "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the \
+                 script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
+            ));
+        }
+        self.is_killed.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// The name of a text.
+pub(crate) fn sha_of(text: &[u8]) -> Sha {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digest = Sha1::digest(text);
+    let mut sha = [0; 40];
+    for (pair, byte) in sha.chunks_exact_mut(2).zip(digest) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    sha
+}
+
+/// A name as a client wrote it, in any case.
+pub(crate) fn sha_from(text: &[u8]) -> Option<Sha> {
+    let mut sha: Sha = text.try_into().ok()?;
+    sha.make_ascii_lowercase();
+    Some(sha)
+}
