@@ -232,7 +232,7 @@ impl Core {
             conn.session.reply_mode = ReplyMode::On;
         }
         if conn.session.tracking.is_some() {
-            end_choice(conn);
+            conn.end_choice();
         }
     }
 
@@ -512,17 +512,6 @@ fn may_wait(entry: &Entry, args: Args<'_>) -> bool {
     entry.spec.flags.has(Flags::BLOCKING)
         && matches!(entry.handler, Handler::Engine(_))
         && (!entry.spec.name.starts_with('x') || args.iter().any(|word| word.eq_ignore_ascii_case(b"block")))
-}
-
-/// What CLIENT CACHING said was for the command that has come, or for the whole transaction.
-fn end_choice(conn: &mut Conn) {
-    let is_client = |id| table().entry(id).spec.name.starts_with("client");
-    if conn.session.multi.is_none()
-        && !conn.last_command.is_some_and(is_client)
-        && let Some(tracking) = &mut conn.session.tracking
-    {
-        tracking.is_chosen = false;
-    }
 }
 
 /// Commands that are carried out though a transaction is open.

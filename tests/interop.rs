@@ -38,7 +38,9 @@ fn redis_py_is_content() {
     if !Path::new(PYTHON).exists() {
         return tell("SKIPPED: no redis-py in tests/.venv");
     }
-    converse(|port| command(PYTHON, &["tests/interop/redis_py.py", port]));
+    for script in ["redis_py", "redis_py_types", "redis_py_messages"] {
+        converse(|port| command(PYTHON, &[&format!("tests/interop/{script}.py"), port]));
+    }
 }
 
 #[test]
@@ -46,7 +48,9 @@ fn ioredis_is_content() {
     if !Path::new(NODE_MODULES).join("ioredis").exists() {
         return tell("SKIPPED: no ioredis in tests/.tools");
     }
-    converse(|port| node("tests/interop/ioredis.js", port));
+    for script in ["ioredis", "ioredis_types", "ioredis_messages"] {
+        converse(|port| node(&format!("tests/interop/{script}.js"), port));
+    }
 }
 
 #[test]
@@ -54,7 +58,9 @@ fn node_redis_is_content() {
     if !Path::new(NODE_MODULES).join("redis").exists() {
         return tell("SKIPPED: no node-redis in tests/.tools");
     }
-    converse(|port| node("tests/interop/node_redis.js", port));
+    for script in ["node_redis", "node_redis_types", "node_redis_messages"] {
+        converse(|port| node(&format!("tests/interop/{script}.js"), port));
+    }
 }
 
 #[test]

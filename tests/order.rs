@@ -8,8 +8,12 @@ mod braid;
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "other tests speak to Unix sockets")]
 mod client;
+#[path = "order/messages.rs"]
+mod messages;
 #[path = "order/observers.rs"]
 mod observers;
+#[path = "order/queues.rs"]
+mod queues;
 #[path = "support/resp.rs"]
 mod resp;
 #[path = "order/tally.rs"]
@@ -56,6 +60,8 @@ fn watch(shards: &str, io: &str) {
     let arena = Arena { address: server.address, board: &board, counts: &counts };
     std::thread::scope(|scope| {
         observers::spawn_all(arena, scope);
+        queues::spawn_all(arena, scope);
+        messages::spawn_all(arena, scope);
         let mut waited = 0;
         // On a busy machine it takes longer until all have seen enough.
         let too_few = |(_, seen): (&str, u64)| seen < OBSERVATIONS_A_SECOND_MIN * seconds;

@@ -9,8 +9,8 @@
 //! complete. So nobody who heard a message can act before it is in everybody's post.
 //!
 //! **Between effects.** Whoever sees an effect that came after a message must have heard the message before. A thread looks into its
-//! post when it takes up a strand, when it has taken requests from a queue and before it runs them, and when it has taken
-//! mail and before it reads it. What a client has heard and then did came through one of these, and a message that it heard was in
+//! post when it takes up a strand, when it has taken requests from a queue and before it runs them, when it has taken
+//! mail and before it reads it, and before it carries out what a client has sent. What a client has heard and then did came through one of these, and a message that it heard was in
 //! every post by then.
 //!
 //! **Events of keys** are messages that whoever runs a command publishes while the shards are in its hand. While somebody may listen,

@@ -1,15 +1,16 @@
 //! A connection: what it has sent and not yet got answered, its replies in order, its session.
 mod defer;
 mod input;
+mod tracking;
 
 pub use self::input::Input;
+pub use self::tracking::{Choice, Tracking};
 use crate::coordinate::batch::{Batch, Origin, Run};
-use crate::coordinate::exec::Deferred;
-use crate::coordinate::merge;
 use crate::coordinate::unit::{Unit, Watching};
+use crate::coordinate::{exec::Deferred, merge};
 use crate::net::Token;
 use crate::protocol::parse::Parser;
-use crate::pubsub::{Author, Subscriptions};
+use crate::pubsub::Subscriptions;
 use crate::table::CommandId;
 use shards::reply::{Reply, Resp};
 use shards::spec::Merge;
@@ -86,48 +87,6 @@ pub struct Session {
     pub is_monitor: bool,
     /// CLIENT TRACKING, while it is on.
     pub tracking: Option<Box<Tracking>>,
-}
-
-/// How a client wants its keys to be tracked.
-#[derive(Debug, Default)]
-pub struct Tracking {
-    /// Those with these prefixes (BCAST), not those it reads.
-    pub prefixes: Option<Vec<Box<[u8]>>>,
-    /// Which of those it reads.
-    pub choice: Choice,
-    /// Not when it changes them itself (NOLOOP).
-    pub no_loop: bool,
-    /// Another client is told (REDIRECT).
-    pub redirect: Option<u64>,
-    /// That client was gone when it was to be told.
-    pub is_broken: bool,
-    /// CLIENT CACHING was said of the command that comes.
-    pub is_chosen: bool,
-}
-
-/// Which of the keys that a client reads are tracked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Choice {
-    /// All.
-    #[default]
-    All,
-    /// Those of commands of which it said so (OPTIN).
-    OptIn,
-    /// Those of commands of which it did not say otherwise (OPTOUT).
-    OptOut,
-}
-
-impl Tracking {
-    /// Whether the keys that the command at hand reads are tracked.
-    #[must_use]
-    pub fn remembers(&self) -> bool {
-        let is_wanted = match self.choice {
-            Choice::All => true,
-            Choice::OptIn => self.is_chosen,
-            Choice::OptOut => !self.is_chosen,
-        };
-        is_wanted && self.prefixes.is_none()
-    }
 }
 
 /// How the replies to something that left the thread become the reply to the client.
@@ -411,21 +370,6 @@ impl Conn {
                 self.held.extend_from_slice(bytes);
             }
         }
-    }
-
-    /// Whether the keys that its command reads are tracked.
-    #[inline]
-    #[must_use]
-    pub fn remembers(&self) -> bool {
-        self.session.tracking.as_ref().is_some_and(|tracking| tracking.remembers())
-    }
-
-    /// Who monitors are shown as the author of its commands.
-    #[must_use]
-    pub fn author(&self) -> Author {
-        let path = self.peer.address.strip_suffix(":0").filter(|_| self.peer.is_unix);
-        let address = path.map_or_else(|| self.peer.address.clone(), |path| format!("unix:{path}"));
-        Author { id: self.id, address, is_shown: true, transaction: None }
     }
 
     /// Whether it speaks RESP2 and has subscribed to something: then it may do little else.

@@ -1,5 +1,6 @@
 //! The observers: writers that keep some promise, and readers who would see it broken.
 use crate::client::{Client, request};
+use crate::messages::Hearing;
 use crate::resp::Reply;
 use crate::tally::Board;
 use std::net::SocketAddr;
@@ -19,25 +20,27 @@ pub(crate) struct Arena<'a> {
 pub(crate) struct Counts {
     watched_updates: AtomicI64,
     increments: AtomicI64,
+    pub(crate) hearing: Hearing,
 }
 
 impl Arena<'_> {
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
     }
 }
 
 /// Names of keys that fall on different shards, however many there are up to four.
-const KEYS: [&str; 4] = ["b", "d", "c", "a"];
+pub(crate) const KEYS: [&str; 4] = ["b", "d", "c", "a"];
 /// What all accounts hold together.
 const WEALTH: i64 = 4000;
 
-fn key(family: &str, index: usize) -> String {
+/// The name of a key: those of neighbouring indices are on different shards.
+pub(crate) fn key(family: &str, index: usize) -> String {
     // The tag decides the shard: slots 3300 (b), 11298 (d), 7365 (c), 15495 (a); neighbours are never together.
     format!("{family}:{{{}}}", KEYS[index % KEYS.len()])
 }
 
-/// Starts them all.
+/// Starts those that watch strings.
 pub(crate) fn spawn_all<'s>(arena: Arena<'s>, scope: &'s Scope<'s, '_>) {
     prepare(&mut arena.client());
     for lane in 0..2 {
