@@ -149,9 +149,11 @@ def known_of_strings_and_keys(name, words, cmd, a, b):
             return 'SCAN with an empty or a negative cursor'
         if error(a, b'ERR invalid cursor') and cmd[cursor][:1].isspace():
             return 'SCAN with spaces before the cursor'
+    if name in (b'LREM', b'LPOS') and a[0] != '-' and error(b, b'ERR value is out of range') and b'-9223372036854775808' in words:
+        return 'LREM, LPOS of the least number'
     if name == b'LSET' and a[0] != '-' and error(b, b'ERR index out of range') and re.fullmatch(rb'-?\d{10,19}', cmd[2]):
         return 'LSET beyond 32 bits'
-    if name == b'GETEX' and b[0] == 'nil' and error(a, b'ERR invalid expire time', INTEGER):
+    if name == b'GETEX' and (b[0] == 'nil' or error(b, b'WRONGTYPE')) and error(a, b'ERR invalid expire time', INTEGER):
         return 'GETEX of a missing key with a bad expiry'
     return None
 
