@@ -1,4 +1,7 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
+mod watching;
+
+use self::watching::{is_dirty, unwatch, watch};
 use crate::coordinate::batch::{Act, Batch, Queued, Run};
 use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::{Kind, Part, Unit, Watching};
@@ -546,33 +549,6 @@ fn look_ahead(shard: &Shard, runs: &[Box<Run>]) {
             if let Some((slot, hash)) = command.place() {
                 shard.prefetch(command.db, Hashed { bytes: &[], hash, slot }, look);
             }
-        }
-    }
-}
-
-fn watch(cx: &mut Call<'_>, watching: &Watching) {
-    for (db, key) in &watching.keys {
-        let key = cx.key_in(*db, key);
-        // A key whose time has come is gone now: that it goes later is no change.
-        cx.exists(key);
-        cx.shard(key.hashed.slot).dbs[usize::from(*db)].watches.add(key.bytes(), &watching.watch);
-    }
-}
-
-/// Whether a watched key changed, or its time came.
-fn is_dirty(cx: &mut Call<'_>, watching: &Watching) -> bool {
-    for (db, key) in &watching.keys {
-        let key = cx.key_in(*db, key);
-        cx.exists(key);
-    }
-    watching.watch.is_dirty()
-}
-
-fn unwatch(shards: &mut [Box<Shard>], watching: &Watching) {
-    for (db, key) in &watching.keys {
-        let slot = shards::slot::slot_of(key);
-        if let Some(shard) = shards.iter_mut().find(|shard| shard.slots.contains(&slot)) {
-            shard.dbs[usize::from(*db)].watches.remove(key, &watching.watch);
         }
     }
 }
