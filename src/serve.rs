@@ -4,7 +4,7 @@ mod watching;
 use self::watching::{is_dirty, unwatch, watch};
 use crate::coordinate::batch::{Act, Batch, Queued, Run};
 use crate::coordinate::exec::is_publish;
-use crate::coordinate::unit::{Kind, Part, Unit, Watching};
+use crate::coordinate::unit::{Kind, Part, Unit};
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
 use crate::script::{Host, Running, Scripting};
