@@ -9,6 +9,7 @@ use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
 use crate::queues::Mail;
+use crate::serve::bench::writes;
 use crate::table::{CommandId, Entry, Handler, Route, table};
 use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
 use crate::thread::core::{Core, Parsed, Scratch};
@@ -206,7 +207,7 @@ impl Core {
             return;
         }
         if let Ok(entry) = admitted
-            && self.is_listened_to()
+            && (self.is_listened_to() || self.shared.journal.is_on() && writes(entry))
             && self.runs_ahead(conn, entry, args)
         {
             conn.hold = Some(Hold::Order);
@@ -431,6 +432,7 @@ impl Core {
                             }
                             None => {
                                 let mut pool = std::mem::take(&mut self.pool);
+                                conn.needs.raise(run.need, &self.shared.journal);
                                 conn.ran(run, &mut pool);
                                 self.pool = pool;
                             }
@@ -463,6 +465,7 @@ impl Core {
                     }
                     None => {
                         let mut pool = std::mem::take(&mut self.pool);
+                        self.raise_for_unit(&mut conn, &unit);
                         conn.done(unit, &mut pool);
                         self.pool = pool;
                     }

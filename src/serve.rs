@@ -1,15 +1,17 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
+pub(crate) mod bench;
 mod watching;
 
-use self::watching::{is_dirty, unwatch, watch};
-use crate::coordinate::batch::{Act, Batch, Queued, Run};
-use crate::coordinate::exec::is_publish;
+use self::bench::{Bench, Into};
+use crate::coordinate::batch::Run;
 use crate::coordinate::unit::{Kind, Part, Unit};
+use crate::persist::journal::Journal;
+use crate::persist::needs::Needs;
+use crate::persist::record::{Ties, seal, slots_of_command};
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
-use crate::script::{Host, Running, Scripting};
-use crate::stats::Stats;
-use crate::table::{Entry, Handler, table};
+use crate::script::{Host, Running};
+use crate::table::{Entry, Handler};
 use crate::thread::conn::{Assembly, Conn, assemble};
 use crate::thread::core::Core;
 use shards::call::Call;
@@ -19,26 +21,10 @@ use shards::keyspace::Hashed;
 use shards::reply::Reply;
 use shards::settings::Settings;
 use shards::shard::Shard;
-use shards::waiting::{InHand, Waiter, leave, stand};
+use shards::tail::Point;
+use shards::waiting::{InHand, Waiter};
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// What commands run with, whoever runs them.
-struct Bench<'a> {
-    settings: &'a Settings,
-    effects: &'a mut Effects,
-    stats: &'a mut Stats,
-    scripting: &'a mut Scripting,
-    outside: Outside<'a>,
-    now_ms: i64,
-}
-
-/// Where the outcome of a batch goes.
-struct Into<'a> {
-    reply: &'a mut Reply,
-    waits: &'a mut Option<Arc<Waiter>>,
-    is_share: bool,
-}
 
 /// Requests served in one go: between two looks at the sockets.
 const SERVED_MAX: usize = 1024;
@@ -53,7 +39,7 @@ impl Core {
     pub(crate) fn run_here(
         &mut self,
         shard: usize,
-        conn: &Conn,
+        conn: &mut Conn,
         entry: &Entry,
         args: Args<'_>,
         hint: Option<Hashed<'_>>,
@@ -65,6 +51,7 @@ impl Core {
         let db = conn.session.db;
         let is_watched = self.shared.exchange.is_watched();
         self.effects.names_changes = is_watched;
+        self.effects.listen.records = shards[0].tail.is_some();
         if let Handler::Script(command) = entry.handler {
             let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
             outside.writer = conn.id;
@@ -96,9 +83,19 @@ impl Core {
             }
         }
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        if strand.shard.tail.is_some() {
+            write_down_here(
+                &self.shared.journal,
+                &mut self.effects,
+                &mut strand.shard,
+                conn,
+                (entry, args, hint),
+            );
+        }
         if !self.effects.ready.is_empty() {
             let shards = std::slice::from_mut(&mut strand.shard);
             serve_ready(&mut self.effects, shards, &self.settings, self.now_ms, &mut outside);
+            seal(&self.shared.journal, shards, &mut self.effects, Ties::default());
         }
         if let Some(ticks) = self.stats.ran(entry.id, &reply.bytes[start..]) {
             self.stats.notice(entry.id, args, ticks);
@@ -146,6 +143,7 @@ impl Core {
 
     fn serve_run(&mut self, shard: usize, mut run: Box<Run>) {
         let Some(strand) = &mut self.strands[shard] else { return };
+        let after = std::mem::take(&mut run.after);
         let mut bench = Bench {
             settings: &self.settings,
             effects: &mut self.effects,
@@ -153,11 +151,14 @@ impl Core {
             scripting: &mut self.scripting,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms.max(run.entered_ms),
+            ties: Ties { unit: None, after: &after },
         };
         let Run { batch, act, reply, aborted, waits, .. } = &mut *run;
         reply.resp = batch.resp;
-        let into = Into { reply, waits, is_share: false };
+        let mut needs = Needs::default();
+        let into = Into { reply, waits, needs: &mut needs, is_share: false };
         *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, into);
+        run.need = needs.points().first().copied().unwrap_or_default();
         if shard != self.id {
             self.stats.taken += 1;
         }
@@ -176,6 +177,7 @@ impl Core {
                     scripting: &mut self.scripting,
                     outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
                     now_ms: unit.entered_ms(),
+                    ties: unit.ties(),
                 };
                 bench.run_part(std::slice::from_mut(&mut strand.shard), &mut unit.part(index));
                 self.tell_noticed(unit.origin.thread, unit.origin.token);
@@ -202,9 +204,11 @@ impl Core {
             scripting: &mut self.scripting,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: unit.entered_ms(),
+            ties: unit.ties(),
         };
         bench.run_part(&mut shards, &mut unit.part(0));
-        for shard in shards {
+        for mut shard in shards {
+            self.take_tail(&mut shard);
             self.send_home(shard);
         }
         self.tell_noticed(unit.origin.thread, unit.origin.token);
@@ -255,6 +259,7 @@ impl Core {
         assembly: &Assembly,
         mut part: Part,
     ) -> Option<Arc<Waiter>> {
+        let after = conn.needs.elsewhere(shard, &self.shared.journal);
         let strand = self.strands[shard].as_mut()?;
         let mut bench = Bench {
             settings: &self.settings,
@@ -263,8 +268,10 @@ impl Core {
             scripting: &mut self.scripting,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms,
+            ties: Ties { unit: None, after: &after },
         };
         bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
+        part.needs.points().iter().for_each(|point| conn.needs.raise(*point, &self.shared.journal));
         self.tell_noticed(self.id, conn.token);
         if part.waits.is_some() {
             return part.waits;
@@ -299,7 +306,8 @@ impl Core {
         if shard == self.id {
             return;
         }
-        let Some(strand) = self.strands[shard].take() else { return };
+        let Some(mut strand) = self.strands[shard].take() else { return };
+        self.take_tail(&mut strand.shard);
         self.shared.published[shard].publish(&strand.shard);
         // Its owner sleeps, and knows nothing of the work that was made for it here.
         self.mailed[shard] |= strand.shard.has_discarded() || self.shared.published[shard].wants_sweeps();
@@ -317,183 +325,6 @@ impl Core {
             return false;
         }
         queue.has_work_at_door()
-    }
-}
-
-impl Bench<'_> {
-    fn run_part(&mut self, shards: &mut [Box<Shard>], part: &mut Part) {
-        let Part { batch, act, reply, aborted, waits, is_share } = part;
-        reply.resp = batch.resp;
-        let into = Into { reply, waits, is_share: *is_share };
-        *aborted = self.run(shards, batch, act, into);
-    }
-
-    /// Runs a batch; whether it was a transaction that was given up. Shares of commands are counted by another part.
-    fn run(&mut self, shards: &mut [Box<Shard>], batch: &Batch, act: &mut Act, into: Into<'_>) -> bool {
-        let Into { reply, waits, is_share } = into;
-        self.stats.begin();
-        self.effects.names_changes = self.outside.shared.exchange.is_watched();
-        self.outside.writer = batch.author.as_ref().map_or(0, |author| author.id);
-        match act {
-            Act::Commands => {}
-            Act::Watch(watching) => {
-                watch(&mut self.call(shards, batch, reply), watching);
-                reply.ok();
-            }
-            Act::Unwatch(watching) => unwatch(shards, watching),
-            Act::Leave(waiter) => leave(&mut self.call(shards, batch, reply), waiter),
-            Act::Retry(waiter) => {
-                self.retry(shards, waiter);
-                return false;
-            }
-            Act::Wait(ticket) => {
-                *waits = self.run_or_wait(shards, batch, *ticket, reply);
-                self.finish(shards);
-                self.serve_ready(shards);
-                return false;
-            }
-            Act::Exec(watching) => {
-                if let Some(watching) = watching {
-                    let dirty = is_dirty(&mut self.call(shards, batch, reply), watching);
-                    unwatch(shards, watching);
-                    if dirty {
-                        self.finish(shards);
-                        self.show_end(batch);
-                        return true;
-                    }
-                }
-            }
-        }
-        for (index, &command) in batch.commands.iter().enumerate() {
-            let start = reply.bytes.len();
-            self.show_asides(batch, |before| before == index);
-            // As in dispatch: most commands need no list.
-            if let Some(args) = batch.exact_args::<2>(command) {
-                self.run_one(shards, batch, command, &args, reply);
-            } else if let Some(args) = batch.exact_args::<3>(command) {
-                self.run_one(shards, batch, command, &args, reply);
-            } else {
-                self.run_one(shards, batch, command, &batch.args(command), reply);
-            }
-            shards[0].counts.commands += 1;
-            self.finish(shards);
-            if !matches!(act, Act::Exec(_)) {
-                self.serve_ready(shards);
-            }
-            if is_share {
-                self.stats.ran_share(command.id);
-            } else if let Some(ticks) = self.stats.ran(command.id, &reply.bytes[start..]) {
-                self.stats.notice(command.id, &batch.args(command), ticks);
-            }
-        }
-        // Who waits for keys is served after the whole transaction.
-        self.serve_ready(shards);
-        self.show_asides(batch, |before| before >= batch.commands.len());
-        self.show_end(batch);
-        false
-    }
-
-    /// Runs the one command of a batch, which may wait for keys: then it is left at them, and given back.
-    fn run_or_wait(
-        &mut self,
-        shards: &mut [Box<Shard>],
-        batch: &Batch,
-        ticket: u64,
-        reply: &mut Reply,
-    ) -> Option<Arc<Waiter>> {
-        let command = batch.commands[0];
-        let args = batch.args(command);
-        self.effects.may_wait = true;
-        self.run_one(shards, batch, command, &args, reply);
-        self.effects.may_wait = false;
-        shards[0].counts.commands += 1;
-        let _uncommonly_slow = self.stats.ran(command.id, &reply.bytes);
-        let wait = self.effects.wait.take()?;
-        let Handler::Engine(engine) = table().entry(command.id).handler else { return None };
-        let waiter = Arc::new(Waiter::new(ticket, engine, &args, command.db, batch.resp, wait));
-        stand(&mut self.call(shards, batch, reply), &waiter);
-        Some(waiter)
-    }
-
-    /// Tries to serve one that waits, all its shards being in hand now.
-    fn retry(&mut self, shards: &mut [Box<Shard>], waiter: &Arc<Waiter>) {
-        let ready = waiter.wait.keys.iter().map(|key| (waiter.db, key.clone()));
-        self.effects.ready.extend(ready);
-        self.serve_ready(shards);
-    }
-
-    /// Serves those who wait for keys that got something.
-    #[inline]
-    fn serve_ready(&mut self, shards: &mut [Box<Shard>]) {
-        if !self.effects.ready.is_empty() {
-            serve_ready(self.effects, shards, self.settings, self.now_ms, &mut self.outside);
-        }
-    }
-
-    #[inline]
-    fn run_one(
-        &mut self,
-        shards: &mut [Box<Shard>],
-        batch: &Batch,
-        command: Queued,
-        args: Args<'_>,
-        reply: &mut Reply,
-    ) {
-        let hint = batch.hint(command, args);
-        let entry = table().entry(command.id);
-        if is_publish(entry) {
-            self.outside.publish(entry.spec.name == "spublish", args, reply);
-        } else if let Handler::Script(script) = entry.handler {
-            let host = Host {
-                shards: &mut *shards,
-                settings: self.settings,
-                effects: self.effects,
-                stats: self.stats,
-                outside: self.outside.reborrow(),
-                now_ms: self.now_ms,
-                no_touch: batch.no_touch,
-                db: command.db,
-                script: Running::default(),
-            };
-            self.scripting.run(script, args, host, reply);
-        } else {
-            let mut cx = self.call(shards, batch, reply);
-            cx.db = command.db;
-            run_one(&mut cx, entry, args, hint);
-        }
-        if let Some(author) = &batch.author {
-            self.outside.show(author, entry.spec, command.db, args);
-            if batch.remembers {
-                self.outside.remember(author.id, entry.spec, args, shards, self.effects);
-            }
-        }
-    }
-
-    /// Shows monitors what the server did of a transaction before some command of the engine.
-    fn show_asides(&mut self, batch: &Batch, is_due: impl Fn(usize) -> bool) {
-        let transcript = batch.author.as_ref().and_then(|author| author.transaction.as_ref());
-        for (_, line) in transcript.iter().flat_map(|told| &told.asides).filter(|(before, _)| is_due(*before))
-        {
-            self.outside.tell_monitors(line);
-        }
-    }
-
-    /// Shows monitors the end of a transaction.
-    fn show_end(&mut self, batch: &Batch) {
-        let author = batch.author.as_ref();
-        if let Some(transcript) = author.and_then(|author| author.transaction.as_ref()) {
-            self.outside.tell_monitors(&transcript.end);
-        }
-    }
-
-    fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {
-        let mut cx = Call::new(shards, self.settings, 0, self.now_ms, reply, self.effects);
-        cx.no_touch = batch.no_touch;
-        cx
-    }
-
-    fn finish(&mut self, shards: &mut [Box<Shard>]) {
-        finish_effects(self.effects, &mut shards[0], &mut self.outside);
     }
 }
 
@@ -551,4 +382,39 @@ fn look_ahead(shard: &Shard, runs: &[Box<Run>]) {
             }
         }
     }
+}
+
+/// Writes down what one command did that a connection ran on a shard in hand, and has the connection wait for what it saw.
+fn write_down_here(
+    journal: &Journal,
+    effects: &mut Effects,
+    shard: &mut Box<Shard>,
+    conn: &mut Conn,
+    (entry, args, hint): (&Entry, Args<'_>, Option<Hashed<'_>>),
+) {
+    let index = shard.index;
+    let before = shard.tail.as_ref().map_or(0, |tail| tail.end());
+    if !effects.record_bytes().is_empty() {
+        let after = conn.needs.elsewhere(index, journal);
+        seal(journal, std::slice::from_mut(shard), effects, Ties { unit: None, after: &after });
+    }
+    let Some(tail) = &mut shard.tail else { return };
+    let slots = match hint {
+        Some(key) => Some(smallvec::smallvec![key.slot]),
+        None => slots_of_command(entry, args),
+    };
+    let wrote = tail.end() > before;
+    let lsn = match slots {
+        None if wrote => {
+            tail.touch_all();
+            tail.end()
+        }
+        None => tail.end(),
+        Some(slots) if wrote => {
+            slots.iter().for_each(|slot| tail.touch(*slot));
+            tail.end()
+        }
+        Some(slots) => slots.iter().map(|slot| tail.seen(*slot)).max().unwrap_or(0),
+    };
+    conn.needs.raise(Point { shard: index as u16, lsn }, journal);
 }

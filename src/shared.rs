@@ -2,6 +2,7 @@
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
 use crate::listeners::Listeners;
+use crate::persist::journal::Journal;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::script::Scripts;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub mailboxes: Box<[Mailbox]>,
     /// How units enter.
     pub gate: Gate,
+    /// What the shards write down.
+    pub journal: Journal,
     /// Who listens to what.
     pub exchange: Exchange,
     /// What each shard last said of itself.
@@ -227,6 +230,7 @@ impl Shared {
             queues: queues(shard_count),
             mailboxes: mailboxes(shard_count),
             gate: Gate::new(shard_count),
+            journal: Journal::new(shard_count),
             exchange: Exchange::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             listeners: Listeners::default(),

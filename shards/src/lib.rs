@@ -21,6 +21,7 @@ pub mod settings;
 pub mod shard;
 pub mod slot;
 pub mod spec;
+pub mod tail;
 pub mod tracked;
 pub mod values;
 pub mod waiting;

@@ -9,6 +9,7 @@ use crate::coordinate::batch::{Batch, Origin, Run};
 use crate::coordinate::unit::{Unit, Watching};
 use crate::coordinate::{exec::Deferred, merge};
 use crate::net::Token;
+use crate::persist::needs::Needs;
 use crate::protocol::parse::Parser;
 use crate::pubsub::Subscriptions;
 use crate::table::CommandId;
@@ -202,6 +203,7 @@ pub fn give_back(pool: &mut Pool, mut run: Box<Run>) {
         run.batch.clear();
         run.act = crate::coordinate::batch::Act::Commands;
         run.waits = None;
+        run.after.clear();
         run.reply.bytes.clear();
         run.reply.bytes.shrink_to(64 * 1024);
         pool.push(run);
@@ -219,6 +221,8 @@ pub struct Conn {
     pub peer: Peer,
     /// What it has set up.
     pub session: Session,
+    /// What must be committed before its replies may go.
+    pub needs: Needs,
     /// Bytes that wait to be parsed.
     pub input: Input,
     /// What is known of the incomplete command among them.
@@ -290,6 +294,7 @@ impl Conn {
             id,
             peer,
             session: Session::default(),
+            needs: Needs::default(),
             input: Input::default(),
             parser: Parser::default(),
             out: Vec::new(),

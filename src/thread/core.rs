@@ -12,6 +12,7 @@ use crate::coordinate::batch::Run;
 use crate::coordinate::survey::Survey;
 use crate::latency::{Monitor, Sample};
 use crate::net::Token;
+use crate::persist::journal::Job;
 use crate::protocol::parse::Span;
 use crate::pubsub::{Hearing, classes_of};
 use crate::queues::{Mail, Strand};
@@ -107,6 +108,12 @@ pub struct Core {
     pub to_flush: Vec<Token>,
     /// What to do with sockets.
     pub intents: Vec<Intent>,
+    /// What is to be done for the journals with files.
+    pub(crate) jobs: VecDeque<Job>,
+    /// Connections whose replies wait for the journals.
+    pub(crate) held: Vec<Token>,
+    /// When the own shard's journal is looked at next.
+    pub(crate) next_sync_ms: i64,
     /// Emptied buffers, to be filled again.
     pub buffers: Vec<Vec<u8>>,
     /// Bytes of replies that wait for their clients, over all connections.
@@ -181,6 +188,9 @@ impl Core {
             own_mail: VecDeque::new(),
             to_flush: Vec::new(),
             intents: Vec::new(),
+            jobs: VecDeque::new(),
+            held: Vec::new(),
+            next_sync_ms: 0,
             buffers: Vec::new(),
             output_bytes: 0,
             suspect_bytes: 0,

@@ -7,6 +7,7 @@ pub mod conn;
 pub mod core;
 pub mod evict;
 pub mod expire;
+mod journal;
 pub mod overflow;
 mod turn;
 pub mod wait;
@@ -14,6 +15,7 @@ pub mod wait;
 use self::conn::{Hold, Peer};
 use self::core::{Core, INPUT_BYTES_PAUSE, Intent};
 use crate::net::{Completion, Driver, Token};
+use crate::persist::clerk::Clerk;
 use crate::queues::Mail;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -48,6 +50,8 @@ pub struct Thread {
     listeners: Vec<Listener>,
     next_tick_ms: i64,
     next_thread: usize,
+    /// Who waits for the disk on its behalf, once there is something to write.
+    clerk: Option<Clerk>,
 }
 
 impl Thread {
@@ -55,7 +59,7 @@ impl Thread {
     #[must_use]
     pub fn new(core: Core, driver: Driver) -> Thread {
         core.shared.mailboxes[core.id].set_waker(driver.waker());
-        Thread { core, driver, listeners: Vec::new(), next_tick_ms: 0, next_thread: 0 }
+        Thread { core, driver, listeners: Vec::new(), next_tick_ms: 0, next_thread: 0, clerk: None }
     }
 
     /// Accepts from this socket, on behalf of all threads.
@@ -122,6 +126,7 @@ impl Thread {
         self.read_mail();
         self.tick();
         self.core.settle();
+        self.write_journal();
         self.publish();
         self.flush();
         self.wake_others();
@@ -242,8 +247,12 @@ impl Thread {
     fn flush(&mut self) {
         while let Some(token) = self.core.to_flush.pop() {
             let Some(mut conn) = self.core.check_out(token) else { continue };
-            conn.listed = false;
             conn.dead |= conn.given_up;
+            if !conn.dead && !self.core.may_send(&mut conn) {
+                self.core.check_in_flushed(conn);
+                continue;
+            }
+            conn.listed = false;
             if !conn.out.is_empty() && conn.sending_bytes == 0 {
                 conn.sending_bytes = conn.out.len();
                 self.core.output_bytes += conn.out.len();
@@ -319,7 +328,8 @@ impl Thread {
         let wait = self.core.wait_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let pause = self.core.pause_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let ticks = times_out || self.core.watches_unread;
-        ticks.then_some(tick).into_iter().chain(sweep).chain(wait).chain(pause).min()
+        let journal = self.core.journal_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
+        ticks.then_some(tick).into_iter().chain(sweep).chain(wait).chain(pause).chain(journal).min()
     }
 
     /// The last turns: what is in the buffers goes out, for a short while.

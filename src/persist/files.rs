@@ -1,0 +1,82 @@
+//! The files of journals: opened, written at known places, synced. All calls to the disk of the journal are here.
+use super::format::FileHead;
+use super::journal::Job;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A journal's file that is being written.
+#[derive(Debug)]
+pub struct JournalFile {
+    file: File,
+    /// Which piece of the journal it is.
+    pub generation: u64,
+    end: AtomicU64,
+    is_spoilt: AtomicBool,
+}
+
+impl JournalFile {
+    /// Makes the file with its head, on the disk when this returns (the directory is the caller's to sync).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn create(path: &Path, head: &FileHead) -> io::Result<JournalFile> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let bytes = head.to_bytes();
+        file.write_all_at(&bytes, 0)?;
+        file.sync_all()?;
+        Ok(JournalFile {
+            file,
+            generation: head.generation,
+            end: AtomicU64::new(bytes.len() as u64),
+            is_spoilt: AtomicBool::new(false),
+        })
+    }
+    /// Where the next block comes to stand.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
+    }
+    /// So many bytes more have been written.
+    pub fn grow(&self, bytes: u64) {
+        self.end.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// Whether a sync of it failed: what was written to it may be lost, whatever a later sync says.
+    #[must_use]
+    pub fn is_spoilt(&self) -> bool {
+        self.is_spoilt.load(Ordering::Relaxed)
+    }
+    /// Its descriptor.
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+    /// Sees that all that was written is on the disk.
+    ///
+    /// # Errors
+    /// The system's; then the file is spoilt.
+    pub fn sync(&self) -> io::Result<()> {
+        let result = self.file.sync_data();
+        self.is_spoilt.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    }
+}
+
+impl Job {
+    /// Does it, waiting for the disk.
+    ///
+    /// # Errors
+    /// The system's. What was to be written may stand there in part.
+    pub fn run(&self) -> io::Result<()> {
+        for file in &self.also {
+            file.sync()?;
+        }
+        if !self.bytes.is_empty() {
+            self.file.file.write_all_at(&self.bytes[self.start..], self.offset)?;
+        }
+        if self.sync { self.file.sync() } else { Ok(()) }
+    }
+}

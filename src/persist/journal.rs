@@ -1,0 +1,381 @@
+//! The journals of a running server: from the shards' tails to the files, and from there to the commit points that release
+//! replies.
+//!
+//! ```text
+//!   Shard::tail ──take_tail──→ desk of the shard ──Job──→ clerk or ring ──done──→ safe ──Commit──→ committed ──→ held replies go
+//!   (whoever holds the shard)  (a lock, no wait)          (one a shard at a time)
+//! ```
+//!
+//! One write of a shard is under way at a time; what comes meanwhile gathers at the desk and goes with the next one. So the
+//! journal of a shard grows in one order, whoever holds the shard, and under `always` one fdatasync serves all who came
+//! during the one before.
+use super::commit::Commit;
+use super::files::JournalFile;
+use super::format::{BLOCK_HEAD_BYTES_MAX, Policy, seal};
+use shards::shard::Shard;
+use shards::tail::{FrameHead, Point, Tail};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Buffers that a desk keeps to be filled again, at most, and how large.
+const SPARES_MAX: usize = 4;
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
+/// The journals of all shards.
+#[derive(Debug)]
+pub struct Journal {
+    is_on: AtomicBool,
+    streams: Box<[Stream]>,
+    commit: Mutex<Commit>,
+    next_unit: AtomicU64,
+    /// Threads that keep replies back.
+    holds: Box<[AtomicBool]>,
+}
+
+/// The journal of one shard.
+#[derive(Debug)]
+struct Stream {
+    appended: AtomicU64,
+    committed: AtomicU64,
+    desk: Mutex<Desk>,
+}
+
+/// Where what is to be written waits.
+#[derive(Debug, Default)]
+struct Desk {
+    /// What is written now goes here.
+    file: Option<Arc<JournalFile>>,
+    policy: Policy,
+    waiting: VecDeque<Segment>,
+    is_under_way: bool,
+    written: u64,
+    synced: u64,
+    is_sync_under_way: bool,
+    /// Files of earlier generations with bytes that may not be on the disk yet.
+    unsynced: Vec<Arc<JournalFile>>,
+    spares: Vec<Vec<u8>>,
+    /// Why nothing can be written at the moment.
+    trouble: Option<Trouble>,
+}
+
+/// Frames that wait to be written, behind room for their block's head.
+#[derive(Debug)]
+struct Segment {
+    file: Arc<JournalFile>,
+    policy: Policy,
+    bytes: Vec<u8>,
+    lsn: u64,
+}
+
+/// Why a journal cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The write failed; it is tried again.
+    Write(String),
+    /// What was written may be lost: the journal has to be begun anew.
+    Sync(String),
+}
+
+/// Something to be done with a file, away from the shards.
+#[derive(Debug)]
+pub struct Job {
+    /// Whose journal.
+    pub shard: usize,
+    /// The file.
+    pub file: Arc<JournalFile>,
+    /// What is to be written, from `start` on; nothing where it is only a matter of syncing.
+    pub bytes: Vec<u8>,
+    /// Where what is to be written begins in `bytes`.
+    pub start: usize,
+    /// Where it comes to stand in the file.
+    pub offset: u64,
+    /// Whether the file is to be on the disk when it is done.
+    pub sync: bool,
+    /// What is written or synced then, in the shard's journal.
+    pub lsn: u64,
+    /// Files before this one that are to be synced too.
+    pub also: Vec<Arc<JournalFile>>,
+}
+
+impl Journal {
+    /// Journals that are not written yet.
+    #[must_use]
+    pub fn new(shard_count: usize) -> Journal {
+        let stream = || Stream {
+            appended: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
+            desk: Mutex::new(Desk::default()),
+        };
+        Journal {
+            is_on: AtomicBool::new(false),
+            streams: (0..shard_count).map(|_| stream()).collect(),
+            commit: Mutex::new(Commit::new(&vec![0; shard_count])),
+            next_unit: AtomicU64::new(1),
+            holds: (0..shard_count).map(|_| AtomicBool::new(false)).collect(),
+        }
+    }
+
+    /// Whether there are journals. Shards say for themselves whether they write one ([`Shard::tail`]).
+    #[inline]
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Begins the journals: shards that get a tail from [`Journal::begin_shard`] are written to these files.
+    pub fn begin(&self, next_unit: u64) {
+        self.next_unit.fetch_max(next_unit, Ordering::Relaxed);
+        self.is_on.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends them: shards have no tails any more, and what was under way is done.
+    pub fn end(&self) {
+        self.is_on.store(false, Ordering::SeqCst);
+    }
+
+    /// From here on a shard's journal goes to this file under this policy. Called by who holds the shard, with what its tail has
+    /// handed over.
+    pub fn begin_shard(&self, shard: &mut Shard, file: Arc<JournalFile>, policy: Policy) {
+        let stream = &self.streams[shard.index];
+        let mut desk = stream.lock();
+        desk.policy = policy;
+        if let Some(old) = desk.file.replace(file) {
+            desk.unsynced.push(old);
+        }
+        if shard.tail.is_none() {
+            let lsn = stream.appended.load(Ordering::Relaxed);
+            shard.tail = Some(Box::new(Tail::new(lsn, BLOCK_HEAD_BYTES_MAX)));
+        }
+    }
+
+    /// The shard's journals go on where files end.
+    pub fn resume_at(&self, lsns: &[u64]) {
+        for (stream, lsn) in self.streams.iter().zip(lsns) {
+            stream.appended.store(*lsn, Ordering::Relaxed);
+            stream.committed.store(*lsn, Ordering::Relaxed);
+            let mut desk = stream.lock();
+            (desk.written, desk.synced) = (*lsn, *lsn);
+        }
+        *self.commit.lock().unwrap_or_else(PoisonError::into_inner) = Commit::new(lsns);
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// A number for a unit.
+    pub fn new_unit(&self) -> u64 {
+        self.next_unit.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Appends a frame to a shard's tail; where it ends.
+    #[inline]
+    pub fn append(&self, shard: &mut Shard, head: FrameHead<'_>, records: &[u8]) -> u64 {
+        let index = shard.index;
+        let Some(tail) = &mut shard.tail else { return 0 };
+        let start = tail.end();
+        let end = tail.append(head, records);
+        if head.unit.is_some() || !head.after.is_empty() {
+            self.tie(index, start, end, head);
+        }
+        self.streams[index].appended.store(end, Ordering::Release);
+        end
+    }
+
+    #[cold]
+    fn tie(&self, shard: usize, start: u64, end: u64, head: FrameHead<'_>) {
+        let mut commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
+        commit.tie(shard, start, end, head.unit, head.after);
+    }
+
+    /// Takes what a shard in hand has for its journal; what is to be written of it at once, if anything.
+    #[inline]
+    pub fn take_tail(&self, shard: &mut Shard) -> Option<Job> {
+        let tail = shard.tail.as_mut().filter(|tail| !tail.is_empty())?;
+        let mut desk = self.streams[shard.index].lock();
+        let empty = desk.spares.pop().unwrap_or_default();
+        let lsn = tail.end() - tail.len() as u64;
+        let bytes = tail.swap(empty);
+        desk.add(bytes, lsn);
+        desk.next_job(shard.index)
+    }
+
+    /// A job is done: what is to be done next for this shard, and whether more is committed than before.
+    ///
+    /// A write that failed is kept, and tried again with [`Journal::try_again`]; a sync that failed is not.
+    pub fn done(&self, job: Job, result: io::Result<()>) -> (Option<Job>, bool) {
+        let shard = job.shard;
+        let is_write = !job.bytes.is_empty();
+        let stream = &self.streams[shard];
+        let mut desk = stream.lock();
+        match result {
+            Ok(()) => desk.succeeded(job),
+            Err(error) => {
+                desk.failed(job, &error);
+                return (None, false);
+            }
+        }
+        let next = if is_write { desk.next_job(shard) } else { None };
+        let is_safe = match desk.policy {
+            Policy::Always => desk.synced,
+            Policy::EverySecond | Policy::No => desk.written,
+        };
+        drop(desk);
+        (next, self.advance(shard, is_safe))
+    }
+
+    /// A shard's journal is safe up to here; whether more is committed than before.
+    fn advance(&self, shard: usize, lsn: u64) -> bool {
+        let mut commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_more = false;
+        for (stream, committed) in self.streams.iter().zip(commit.is_safe(shard, lsn)) {
+            is_more |= stream.committed.swap(*committed, Ordering::SeqCst) < *committed;
+        }
+        is_more
+    }
+
+    /// Where a shard's journal ends, what its tail holds included.
+    #[inline]
+    #[must_use]
+    pub fn appended(&self, shard: usize) -> u64 {
+        self.streams[shard].appended.load(Ordering::Acquire)
+    }
+
+    /// Whether a shard's journal is committed up to here.
+    #[inline]
+    #[must_use]
+    pub fn is_committed(&self, point: Point) -> bool {
+        self.streams[usize::from(point.shard)].committed.load(Ordering::SeqCst) >= point.lsn
+    }
+
+    /// A thread keeps replies back: it is to be told when more is committed. It looks again after this.
+    pub fn hold(&self, thread: usize) {
+        self.holds[thread].store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// The threads that keep replies back: each is told once.
+    pub fn holders(&self) -> impl Iterator<Item = usize> {
+        fence(Ordering::SeqCst);
+        self.holds
+            .iter()
+            .enumerate()
+            .filter(|(_, holds)| holds.swap(false, Ordering::SeqCst))
+            .map(|(thread, _)| thread)
+    }
+
+    /// What is to be synced of a shard's journal, if something is and nothing is under way (`everysec`).
+    pub fn sync_job(&self, shard: usize) -> Option<Job> {
+        let mut desk = self.streams[shard].lock();
+        if desk.synced >= desk.written || desk.is_sync_under_way {
+            return None;
+        }
+        let file = desk.file.clone()?;
+        desk.is_sync_under_way = true;
+        let also = std::mem::take(&mut desk.unsynced);
+        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn: desk.written, also })
+    }
+
+    /// What failed to be written is tried again.
+    pub fn try_again(&self, shard: usize) -> Option<Job> {
+        let mut desk = self.streams[shard].lock();
+        desk.trouble.take_if(|trouble| matches!(trouble, Trouble::Write(_)))?;
+        desk.next_job(shard)
+    }
+
+    /// Why a shard's journal cannot be written, if it cannot.
+    #[must_use]
+    pub fn trouble(&self, shard: usize) -> Option<Trouble> {
+        self.streams[shard].lock().trouble.clone()
+    }
+
+    /// Whether everything that a shard did is written, and synced where that is asked for.
+    #[must_use]
+    pub fn is_settled(&self, shard: usize, synced: bool) -> bool {
+        let desk = self.streams[shard].lock();
+        let end = self.appended(shard);
+        desk.written >= end && (!synced || desk.synced >= end)
+    }
+}
+
+impl Stream {
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// Frames, behind room for a head, that begin here in the journal.
+    fn add(&mut self, mut bytes: Vec<u8>, lsn: u64) {
+        let Some(file) = &self.file else { return };
+        match self.waiting.back_mut() {
+            Some(last) if Arc::ptr_eq(&last.file, file) && last.policy == self.policy => {
+                last.bytes.extend_from_slice(&bytes[BLOCK_HEAD_BYTES_MAX..]);
+                bytes.clear();
+                self.keep_spare(bytes);
+            }
+            _ => {
+                let segment = Segment { file: Arc::clone(file), policy: self.policy, bytes, lsn };
+                self.waiting.push_back(segment);
+            }
+        }
+    }
+
+    /// The next write, if none is under way.
+    fn next_job(&mut self, shard: usize) -> Option<Job> {
+        if self.is_under_way || self.trouble.is_some() {
+            return None;
+        }
+        let Segment { file, policy, mut bytes, lsn } = self.waiting.pop_front()?;
+        self.is_under_way = true;
+        let end = lsn + (bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
+        let start = seal(&mut bytes, lsn, self.synced, policy);
+        let offset = file.end();
+        let sync = policy == Policy::Always;
+        // What stands before it in earlier files is to be on the disk first.
+        let also = if sync { std::mem::take(&mut self.unsynced) } else { Vec::new() };
+        Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also })
+    }
+
+    fn succeeded(&mut self, job: Job) {
+        if job.bytes.is_empty() {
+            self.is_sync_under_way = false;
+        } else {
+            self.is_under_way = false;
+            self.written = job.lsn;
+            job.file.grow((job.bytes.len() - job.start) as u64);
+            self.keep_spare(job.bytes);
+        }
+        if job.sync {
+            self.synced = self.synced.max(job.lsn);
+        }
+    }
+
+    /// What could not be written waits again, first of all. Of what could not be synced nobody knows what the disk has.
+    fn failed(&mut self, job: Job, error: &io::Error) {
+        let is_write = !job.bytes.is_empty();
+        if is_write {
+            self.is_under_way = false;
+        } else {
+            self.is_sync_under_way = false;
+        }
+        if is_write && !job.file.is_spoilt() {
+            let lsn = job.lsn - (job.bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
+            let segment = Segment { file: job.file, policy: self.policy, bytes: job.bytes, lsn };
+            self.waiting.push_front(segment);
+            self.trouble = Some(Trouble::Write(error.to_string()));
+        } else {
+            self.trouble = Some(Trouble::Sync(error.to_string()));
+        }
+    }
+
+    fn keep_spare(&mut self, bytes: Vec<u8>) {
+        if self.spares.len() < SPARES_MAX && bytes.capacity() <= SPARE_BYTES_MAX {
+            self.spares.push(bytes);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What survives: journals, snapshots, and their way back into memory.
+pub mod clerk;
+pub mod commit;
+pub mod epoch;
+pub mod files;
+pub mod format;
+pub mod journal;
+pub mod manifest;
+pub mod needs;
+pub mod record;
+pub mod scan;

@@ -1,0 +1,112 @@
+//! The journal's part in a turn: what was done goes to the desk before replies are looked at, and replies wait for it.
+use super::Thread;
+use super::conn::Conn;
+use super::core::Core;
+use crate::coordinate::unit::Unit;
+use crate::persist::journal::Job;
+use shards::shard::Shard;
+use std::sync::Arc;
+
+/// How often what was written is brought to the disk under `everysec`, in ms.
+const SYNC_MS: i64 = 1000;
+
+impl Core {
+    /// Hands over what a shard in hand has for its journal. Before the shard is given to anybody, or a reply is released.
+    #[inline]
+    pub(crate) fn take_tail(&mut self, shard: &mut Shard) {
+        if shard.tail.as_ref().is_some_and(|tail| !tail.is_empty()) {
+            self.jobs.extend(self.shared.journal.take_tail(shard));
+        }
+    }
+
+    /// The same for the own shard, if it is in hand.
+    #[inline]
+    pub(crate) fn take_own_tail(&mut self) {
+        if let Some(strand) = &mut self.strands[self.id]
+            && strand.shard.tail.as_ref().is_some_and(|tail| !tail.is_empty())
+        {
+            self.jobs.extend(self.shared.journal.take_tail(&mut strand.shard));
+        }
+    }
+
+    /// Whether what a connection has to be sent may go. If not, it is kept, and looked at again when more is committed.
+    #[inline]
+    pub(crate) fn may_send(&mut self, conn: &mut Conn) -> bool {
+        conn.needs.is_empty() || self.is_committed_for(conn)
+    }
+
+    fn is_committed_for(&mut self, conn: &mut Conn) -> bool {
+        let journal = &self.shared.journal;
+        if conn.needs.are_met(journal) {
+            return true;
+        }
+        journal.hold(self.id);
+        if conn.needs.are_met(journal) {
+            return true;
+        }
+        self.held.push(conn.token);
+        false
+    }
+
+    /// A connection may not see the replies of a unit before what it did is committed.
+    pub(crate) fn raise_for_unit(&self, conn: &mut Conn, unit: &Unit) {
+        if self.shared.journal.is_on() {
+            for part in 0..unit.parts.len() {
+                let part = unit.part(part);
+                part.needs.points().iter().for_each(|point| conn.needs.raise(*point, &self.shared.journal));
+            }
+        }
+    }
+
+    /// Nor what it is told of others' doings before those are.
+    #[inline]
+    pub(crate) fn raise_for_push(&self, conn: &mut Conn) {
+        if self.shared.journal.is_on() {
+            conn.needs.raise_all(&self.shared.journal);
+        }
+    }
+
+    /// What was kept is looked at again.
+    #[inline]
+    pub(crate) fn look_at_held(&mut self) {
+        if !self.held.is_empty() {
+            self.to_flush.append(&mut self.held);
+        }
+    }
+
+    /// What time asks of the journal of the own shard.
+    fn keep_journal(&mut self) {
+        let journal = Arc::clone(&self.shared);
+        let journal = &journal.journal;
+        if !journal.is_on() || self.now_ms < self.next_sync_ms {
+            return;
+        }
+        self.next_sync_ms = self.now_ms + SYNC_MS;
+        self.jobs.extend(journal.sync_job(self.id));
+        self.jobs.extend(journal.try_again(self.id));
+    }
+
+    /// How long until the journal wants something, in ms.
+    pub(crate) fn journal_due_in_ms(&self) -> Option<i64> {
+        let journal = &self.shared.journal;
+        (journal.is_on() && !journal.is_settled(self.id, true))
+            .then(|| (self.next_sync_ms - self.now_ms).max(1))
+    }
+}
+
+impl Thread {
+    /// Hands over what was done in this turn, and has it written.
+    pub(super) fn write_journal(&mut self) {
+        self.core.take_own_tail();
+        self.core.keep_journal();
+        while let Some(job) = self.core.jobs.pop_front() {
+            self.start(job);
+        }
+        self.core.look_at_held();
+    }
+
+    fn start(&mut self, job: Job) {
+        let shared = &self.core.shared;
+        self.clerk.get_or_insert_with(|| crate::persist::clerk::Clerk::new(shared)).take(job);
+    }
+}
