@@ -1,0 +1,2 @@
+//! What outlives the process: snapshots.
+pub mod bulk;
