@@ -1,4 +1,5 @@
 //! What survives: journals, snapshots, and their way back into memory.
+pub mod bulk;
 pub mod clerk;
 pub mod commit;
 pub mod epoch;

@@ -114,6 +114,7 @@ impl Bench<'_> {
             }
             Act::Unwatch(watching) => unwatch(shards, watching),
             Act::Leave(waiter) => leave(&mut self.call(shards, batch, reply), waiter),
+            Act::Errand(errand) => errand.run(shards, self.now_ms),
             Act::Retry(waiter) => {
                 self.retry(shards, waiter);
                 return false;

@@ -30,11 +30,18 @@ pub fn kind_of(entry: EntryRef<'_>, version: u16) -> u8 {
 pub fn encode(entry: EntryRef<'_>, version: u16, out: &mut impl Out) {
     match entry.as_object().as_deref() {
         None => writer::string(out, entry.string()),
-        Some(Object::List(list)) => list::encode(list, out),
-        Some(Object::Set(set)) => set::encode(set, set::kind_of(set, version), out),
-        Some(Object::Zset(zset)) => zset::encode(zset, out),
-        Some(Object::Hash(hash)) => hash::encode(hash, hash::kind_of(hash), out),
-        Some(Object::Stream(stream)) => stream::encode(stream, stream::kind_of(version), out),
+        Some(object) => encode_object(object, version, out),
+    }
+}
+
+/// Writes a collection, without its type.
+pub fn encode_object(object: &Object, version: u16, out: &mut impl Out) {
+    match object {
+        Object::List(list) => list::encode(list, out),
+        Object::Set(set) => set::encode(set, set::kind_of(set, version), out),
+        Object::Zset(zset) => zset::encode(zset, out),
+        Object::Hash(hash) => hash::encode(hash, hash::kind_of(hash), out),
+        Object::Stream(stream) => stream::encode(stream, stream::kind_of(version), out),
     }
 }
 
