@@ -3,6 +3,7 @@ use crate::config::{Config, Io};
 use crate::listeners::Listeners;
 use crate::log;
 use crate::net::{Driver, IoKind, listen};
+use crate::persist::keeper::{Keeper, directory_of};
 use crate::queues::Strand;
 use crate::shared::Shared;
 use crate::thread::conn::Peer;
@@ -50,10 +51,20 @@ pub fn start(config: Config) -> Result<Running, String> {
     let cores = topology::cores();
     let mut threads = Vec::with_capacity(shard_count);
     let mut sockets = Some(sockets);
-    for (id, driver) in drivers.into_iter().enumerate() {
+    let mut shards: Vec<_> = (0..shard_count)
+        .map(|id| {
+            let [seed, ..] = random();
+            Box::new(Shard::new(id, shard_count, databases, seed))
+        })
+        .collect();
+    if shared.config().appendonly {
+        let keeper = Keeper::open(directory_of(&shared.config()))?;
+        keeper.begin(&shared, &mut shards)?;
+        drop(shared.keeper.set(keeper));
+    }
+    for ((id, driver), shard) in drivers.into_iter().enumerate().zip(shards) {
         *shared.io_name.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = driver.name();
-        let [seed, ..] = random();
-        let strand = Strand { shard: Box::new(Shard::new(id, shard_count, databases, seed)), stalled: None };
+        let strand = Strand { shard, stalled: None };
         let mut thread = Thread::new(Core::new(id, Arc::clone(&shared), strand), driver);
         for (socket, is_unix) in sockets.take().into_iter().flatten() {
             thread.listen(socket, is_unix);

@@ -3,6 +3,7 @@ use crate::config::Config;
 use crate::coordinate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::persist::journal::Journal;
+use crate::persist::keeper::Keeper;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::script::Scripts;
@@ -10,7 +11,7 @@ use crate::table::Names;
 use shards::settings::Settings;
 use shards::shard::Shard;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What CLIENT PAUSE holds back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -38,6 +39,8 @@ pub struct Shared {
     pub gate: Gate,
     /// What the shards write down.
     pub journal: Journal,
+    /// Where they write it, once they do.
+    pub keeper: OnceLock<Keeper>,
     /// Who listens to what.
     pub exchange: Exchange,
     /// What each shard last said of itself.
@@ -231,6 +234,7 @@ impl Shared {
             mailboxes: mailboxes(shard_count),
             gate: Gate::new(shard_count),
             journal: Journal::new(shard_count),
+            keeper: OnceLock::new(),
             exchange: Exchange::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             listeners: Listeners::default(),

@@ -6,6 +6,7 @@ pub mod epoch;
 pub mod files;
 pub mod format;
 pub mod journal;
+pub mod keeper;
 pub mod manifest;
 pub mod needs;
 pub mod record;

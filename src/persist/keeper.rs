@@ -1,0 +1,109 @@
+//! Who keeps the journals' directory: its lock, its manifest, the beginning of epochs and pieces.
+use super::epoch;
+use super::format::Policy;
+use super::manifest::{Directory, Manifest};
+use crate::config::{Appendfsync, Config};
+use crate::shared::Shared;
+use shards::shard::Shard;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The file that says that somebody writes here.
+const LOCK_NAME: &str = "braid.lock";
+
+/// The keeper of a directory that this process writes to.
+#[derive(Debug)]
+pub struct Keeper {
+    /// Where the files are.
+    pub directory: Directory,
+    manifest: Mutex<Manifest>,
+    /// Held as long as this lives.
+    _lock: File,
+}
+
+/// The directory that a configuration names.
+#[must_use]
+pub fn directory_of(config: &Config) -> Directory {
+    Directory::new(Path::new(&config.dir).join(&config.appenddirname), &config.appendfilename)
+}
+
+/// The policy that a configuration names.
+#[must_use]
+pub fn policy_of(config: &Config) -> Policy {
+    match config.appendfsync {
+        Appendfsync::Always => Policy::Always,
+        Appendfsync::Everysec => Policy::EverySecond,
+        Appendfsync::No => Policy::No,
+    }
+}
+
+impl Keeper {
+    /// Takes a directory over, making it where there is none, and reads its manifest.
+    ///
+    /// # Errors
+    /// Another server writes there, or the system's: in words for the log.
+    pub fn open(directory: Directory) -> Result<Keeper, String> {
+        let told = |error: std::io::Error| {
+            format!("Can't open the journal's directory {}: {error}", directory.path().display())
+        };
+        directory.make().map_err(told)?;
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(directory.file(LOCK_NAME))
+            .map_err(told)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(format!(
+                    "Another server writes to {}. Stop it, or choose another dir or appenddirname.",
+                    directory.path().display()
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(told(error)),
+        }
+        let manifest = directory.read_manifest()?.unwrap_or_default();
+        Ok(Keeper { directory, manifest: Mutex::new(manifest), _lock: lock })
+    }
+
+    /// What belongs together at the moment.
+    pub fn manifest(&self) -> MutexGuard<'_, Manifest> {
+        self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Settles up to where the last epoch counts, and sees that what is kept of it is on the disk.
+    ///
+    /// # Errors
+    /// The system's, in words for the log.
+    pub fn settle(&self, until: Vec<u64>) -> Result<(), String> {
+        let mut manifest = self.manifest();
+        let Some(last) = manifest.epochs.last_mut() else { return Ok(()) };
+        last.until = Some(until);
+        for name in last.pieces.iter().flat_map(|piece| &piece.files) {
+            let path = self.directory.file(name);
+            let synced = File::open(&path).and_then(|file| file.sync_all());
+            synced.map_err(|error| format!("Can't sync {}: {error}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Begins an epoch: the shards, which nobody uses yet, write their journals from now on.
+    ///
+    /// # Errors
+    /// The system's, in words for the log.
+    pub fn begin(&self, shared: &Shared, shards: &mut [Box<Shard>]) -> Result<(), String> {
+        let mut manifest = self.manifest();
+        let files = epoch::begin(&self.directory, &mut manifest, shards.len()).map_err(|error| {
+            format!("Can't begin the journal in {}: {error}", self.directory.path().display())
+        })?;
+        shared.journal.resume_at(&vec![0; shards.len()]);
+        shared.journal.begin(1);
+        let policy = policy_of(&shared.config());
+        for (shard, file) in shards.iter_mut().zip(files) {
+            shared.journal.begin_shard(shard, file, policy);
+        }
+        Ok(())
+    }
+}
