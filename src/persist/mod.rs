@@ -10,4 +10,6 @@ pub mod keeper;
 pub mod manifest;
 pub mod needs;
 pub mod record;
+pub mod replay;
+pub mod restore;
 pub mod scan;
