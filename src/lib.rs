@@ -68,6 +68,7 @@ pub mod listeners;
 pub mod log;
 pub mod memory;
 pub mod net;
+pub mod persist;
 pub mod process;
 pub mod protocol;
 pub mod pubsub;
