@@ -59,6 +59,7 @@ pub fn start(config: Config) -> Result<Running, String> {
         .collect();
     if shared.config().appendonly {
         let keeper = Keeper::open(directory_of(&shared.config()))?;
+        shards = crate::persist::restore::restore(&keeper, &shared, shards, wall_ms())?;
         keeper.begin(&shared, &mut shards)?;
         drop(shared.keeper.set(keeper));
     }

@@ -361,6 +361,7 @@ pub fn settings_of(config: &Config) -> Settings {
         lfu_decay_minutes: config.lfu_decay_minutes,
         active_expire: true,
         keep_expired: false,
+        loading_at_ms: None,
         hash_listpack_entries_max: config.hash_max_listpack_entries as usize,
         hash_listpack_value_bytes_max: config.hash_max_listpack_value_bytes as usize,
         list_listpack_size: config.list_max_listpack_size,

@@ -13,6 +13,7 @@ mod field_expiry;
 pub mod geo;
 pub mod glob;
 pub mod keyspace;
+pub mod load;
 pub mod memory;
 pub mod number;
 pub mod rdb;

@@ -1,4 +1,5 @@
 //! What survives: journals, snapshots, and their way back into memory.
+pub mod apply;
 pub mod bulk;
 pub mod clerk;
 pub mod commit;
@@ -13,3 +14,6 @@ pub mod record;
 pub mod replay;
 pub mod restore;
 pub mod scan;
+
+/// Why loading ends that was asked to.
+const STOPPED: &str = "the server is asked to stop";

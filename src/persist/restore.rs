@@ -1,10 +1,16 @@
 //! From the files of a directory back to a dataset.
+use super::apply::{Appliers, Plan};
 use super::commit::Units;
 use super::epoch::is_same_boot;
 use super::keeper::Keeper;
 use super::manifest::{Directory, Epoch};
+use super::replay::replay;
 use super::scan::{Found, scan, settle};
 use crate::log;
+use crate::shared::Shared;
+use shards::shard::Shard;
+use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// How a restore goes about a torn tail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,4 +76,39 @@ fn tell_tails(found: &[Found], until: &[u64], tails: Tails) -> Result<(), String
         }
     }
     Ok(())
+}
+
+/// Brings back what the directory of a keeper holds, into empty shards.
+///
+/// # Errors
+/// As [`settle_last_epoch`], or a record cannot be carried out: in words for the log.
+#[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
+pub fn restore(
+    keeper: &Keeper,
+    shared: &Arc<Shared>,
+    shards: Vec<Box<Shard>>,
+    now_ms: i64,
+) -> Result<Vec<Box<Shard>>, String> {
+    let config = shared.config();
+    let tails = if config.aof_load_truncated { Tails::Cut } else { Tails::Refuse };
+    settle_last_epoch(keeper, tails, |_| {})?;
+    let manifest = keeper.manifest().clone();
+    let plan = Plan { at_ms: now_ms, ..Plan::default() };
+    let mut appliers = Appliers::start(shards, shared, plan).map_err(|trouble| trouble.what)?;
+    for epoch in &manifest.epochs {
+        let carried_out = replay(
+            &keeper.directory,
+            epoch,
+            |record| {
+                let args: SmallVec<[&[u8]; 12]> = record.args().collect();
+                appliers.command(record.db, &args).map_err(|trouble| trouble.what)
+            },
+            |_| {},
+        );
+        carried_out?;
+        appliers.settle().map_err(|trouble| trouble.what)?;
+    }
+    let (shards, outcome) = appliers.finish();
+    outcome.map_err(|trouble| trouble.what)?;
+    Ok(shards)
 }

@@ -131,6 +131,23 @@ impl<'a> Reader<'a> {
             Length::Special(_) => Err(Bad::Data("a string of no known encoding")),
         }
     }
+    /// Passes over a string.
+    #[inline]
+    pub fn skip_string(&mut self) -> Result<(), Bad> {
+        let len = match self.length()? {
+            Length::Plain(len) => len,
+            Length::Special(super::INT_8) => 1,
+            Length::Special(super::INT_16) => 2,
+            Length::Special(super::INT_32) => 4,
+            Length::Special(super::LZF) => {
+                let packed_len = self.number()?;
+                self.number()?;
+                packed_len
+            }
+            Length::Special(_) => return Err(Bad::Data("a string of no known encoding")),
+        };
+        self.bytes(len).map(drop)
+    }
     /// A string that has to be bytes: a packed collection.
     pub fn blob(&mut self) -> Result<std::borrow::Cow<'a, [u8]>, Bad> {
         match self.string()? {
