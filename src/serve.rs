@@ -310,7 +310,9 @@ impl Core {
         self.take_tail(&mut strand.shard);
         self.shared.published[shard].publish(&strand.shard);
         // Its owner sleeps, and knows nothing of the work that was made for it here.
-        self.mailed[shard] |= strand.shard.has_discarded() || self.shared.published[shard].wants_sweeps();
+        self.mailed[shard] |= strand.shard.has_discarded()
+            || strand.shard.has_snapshot()
+            || self.shared.published[shard].wants_sweeps();
         if self.leave_at_door(shard, strand) && self.shared.mailboxes[shard].is_asleep() {
             self.nudge(shard);
         }

@@ -4,6 +4,7 @@ use crate::coordinate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::persist::journal::Journal;
 use crate::persist::keeper::Keeper;
+use crate::persist::saves::Saves;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::script::Scripts;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub listeners: Listeners,
     /// The names of commands.
     pub names: Names,
+    /// What was saved when.
+    pub saves: Saves,
     /// The scripts that are known.
     pub(crate) scripts: Scripts,
     /// When the server started, ms since 1970.
@@ -239,6 +242,7 @@ impl Shared {
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             listeners: Listeners::default(),
             names,
+            saves: Saves::new(now_ms),
             scripts: Scripts::default(),
             started_ms: now_ms,
             replication_id: Mutex::new(run_id.chars().rev().collect()),
@@ -266,6 +270,11 @@ impl Shared {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.mailboxes.iter().for_each(|mailbox| mailbox.deliver(Mail::Stop));
+    }
+    /// Changes to the dataset since the start, as the shards last said.
+    #[must_use]
+    pub fn dirty(&self) -> u64 {
+        self.published.iter().map(|shard| shard.dirty.load(Ordering::Relaxed)).sum()
     }
     /// How many shards, and threads, there are.
     #[inline]

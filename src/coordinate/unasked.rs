@@ -4,6 +4,7 @@ use super::unit::{Kind, Part};
 use crate::net::Token;
 use crate::persist::needs::Needs;
 use crate::thread::core::Core;
+use shards::reply::Reply;
 use shards::shard::Shard;
 use std::fmt::Debug;
 
@@ -12,8 +13,9 @@ const NOBODY: Token = Token { index: u32::MAX, generation: u32::MAX };
 
 /// Something done to shards that is no command. Of a fan-out each shard comes by itself; of a gathered unit all come together.
 pub trait Errand: Debug + Send + Sync {
-    /// Does it to the shards in hand, at the time (ms since 1970) at which the unit entered.
-    fn run(&self, shards: &mut [Box<Shard>], now_ms: i64);
+    /// Does it to the shards in hand, at the time (ms since 1970) at which the unit entered. Where a connection asked for it, what it
+    /// writes to `reply` is the answer.
+    fn run(&self, shards: &mut [Box<Shard>], now_ms: i64, reply: &mut Reply);
 }
 
 impl Core {

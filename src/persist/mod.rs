@@ -1,4 +1,8 @@
 //! What survives: journals, snapshots, and their way back into memory.
+//!
+//! A [`snapshot`] begins as one unit over all shards ([`crate::coordinate::unasked`]), so it is of one instant of the whole dataset. From then on
+//! each shard's owner sweeps it in slices between its turns (`thread::snapshot`) and sends chunks to a thread that writes the file
+//! ([`rdb::write`], through [`bulk`]). [`saves`] knows what was saved when, [`save`] is how to.
 pub mod apply;
 pub mod bulk;
 pub mod clerk;
@@ -10,10 +14,14 @@ pub mod journal;
 pub mod keeper;
 pub mod manifest;
 pub mod needs;
+pub mod rdb;
 pub mod record;
 pub mod replay;
 pub mod restore;
+pub mod save;
+pub mod saves;
 pub mod scan;
+pub mod snapshot;
 
 /// Why loading ends that was asked to.
 const STOPPED: &str = "the server is asked to stop";

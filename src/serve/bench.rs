@@ -114,7 +114,7 @@ impl Bench<'_> {
             }
             Act::Unwatch(watching) => unwatch(shards, watching),
             Act::Leave(waiter) => leave(&mut self.call(shards, batch, reply), waiter),
-            Act::Errand(errand) => errand.run(shards, self.now_ms),
+            Act::Errand(errand) => errand.run(shards, self.now_ms, reply),
             Act::Retry(waiter) => {
                 self.retry(shards, waiter);
                 return false;

@@ -1,0 +1,2 @@
+//! RDB files as a whole; the values in them are the engine's affair ([`shards::rdb`]).
+pub mod write;
