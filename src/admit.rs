@@ -31,6 +31,8 @@ pub struct Alerts {
     pub busy: bool,
     /// Saving failed, and nothing may be written until somebody sees to it.
     pub unsaved: bool,
+    /// What is written could not be kept in the journals.
+    pub unwritten: bool,
 }
 
 const NO_AUTH: Fault = Fault::new("NOAUTH Authentication required.");
@@ -98,13 +100,20 @@ impl Core {
     /// Admits a command while something is unusual.
     #[cold]
     fn look_closer(&self, conn: &Conn, entry: &'static Entry) -> Result<&'static Entry, Refusal> {
-        let Alerts { paused, loading, out_of_memory, busy, unsaved } = self.alerts;
+        let Alerts { paused, loading, out_of_memory, busy, unsaved, unwritten } = self.alerts;
         let flags = entry.spec.flags.and(flags_of_transaction(conn, entry));
         if out_of_memory && (flags.has(Flags::DENYOOM) || would_be_queued(conn, entry)) {
             return Err(Refusal::Fault(Some(entry.id), OUT_OF_MEMORY));
         }
         if unsaved && (flags.has(Flags::WRITE) || entry.spec.name == "ping") {
             return Err(Refusal::Fault(Some(entry.id), UNSAVED));
+        }
+        if unwritten
+            && (flags.has(Flags::WRITE) || entry.spec.name == "ping")
+            && let Some(trouble) = self.shared.journal.refuses_writes()
+        {
+            let text = format!("MISCONF Errors writing to the AOF file: {}", trouble.why());
+            return Err(Refusal::Fault(Some(entry.id), Fault::text(text)));
         }
         if loading && !entry.spec.flags.has(Flags::LOADING) {
             return Err(Refusal::Fault(Some(entry.id), LOADING));
@@ -144,6 +153,7 @@ impl Core {
                 && !self.may_evict(),
             busy: shared.scripts.is_busy(),
             unsaved: shared.saves.forbids_writes(&self.config),
+            unwritten: shared.journal.is_in_trouble(),
         };
         self.scripting.out_of_memory = alerts.out_of_memory;
         if alerts != self.alerts {

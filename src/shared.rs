@@ -4,6 +4,7 @@ use crate::coordinate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::persist::journal::Journal;
 use crate::persist::keeper::Keeper;
+use crate::persist::rewrite::Rewrites;
 use crate::persist::saves::Saves;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub journal: Journal,
     /// Where they write it, once they do.
     pub keeper: OnceLock<Keeper>,
+    /// What became of the journals' rewrites.
+    pub rewrites: Rewrites,
     /// Who listens to what.
     pub exchange: Exchange,
     /// What each shard last said of itself.
@@ -238,6 +241,7 @@ impl Shared {
             gate: Gate::new(shard_count),
             journal: Journal::new(shard_count),
             keeper: OnceLock::new(),
+            rewrites: Rewrites::default(),
             exchange: Exchange::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             listeners: Listeners::default(),

@@ -269,13 +269,32 @@ fn persistence(facts: &Facts<'_>, page: &mut Page) {
     page.line("rdb_current_bgsave_time_sec", running_seconds);
     page.line("rdb_saves", saves.saves);
     page.zeros(&["rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
-    page.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
-    page.line("aof_last_rewrite_time_sec", -1);
-    page.line("aof_current_rewrite_time_sec", -1);
-    page.line("aof_last_bgrewrite_status", "ok");
-    page.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-    page.line("aof_last_write_status", "ok");
-    page.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
+    journals(facts.shared, page);
+    page.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
+}
+
+fn journals(shared: &Shared, page: &mut Page) {
+    let rewrites = shared.rewrites.facts();
+    let status = |is_ok: bool| if is_ok { "ok" } else { "err" };
+    page.line("aof_enabled", u8::from(shared.journal.is_on()));
+    page.line("aof_rewrite_in_progress", u8::from(rewrites.running_since_ms.is_some()));
+    page.line("aof_rewrite_scheduled", u8::from(rewrites.is_scheduled));
+    page.line("aof_last_rewrite_time_sec", rewrites.took_seconds);
+    let running_seconds = rewrites.running_since_ms.map_or(-1, |since_ms| (wall_ms() - since_ms) / 1000);
+    page.line("aof_current_rewrite_time_sec", running_seconds);
+    page.line("aof_last_bgrewrite_status", status(rewrites.is_ok));
+    page.line("aof_rewrites", rewrites.rewrites);
+    page.line("aof_rewrites_consecutive_failures", rewrites.failures_in_a_row);
+    page.line("aof_last_write_status", status(!shared.journal.is_in_trouble()));
+    page.zeros(&["aof_last_cow_size"]);
+    let Some(keeper) = shared.keeper.get().filter(|_| shared.journal.is_on()) else { return };
+    let facts = shared.journal.facts();
+    page.line("aof_current_size", keeper.size_bytes());
+    page.line("aof_base_size", keeper.base_bytes());
+    page.line("aof_pending_rewrite", u8::from(rewrites.is_scheduled));
+    page.line("aof_buffer_length", facts.waiting_bytes);
+    page.line("aof_pending_bio_fsync", facts.pending_syncs);
+    page.line("aof_delayed_fsync", facts.delayed_syncs);
 }
 
 fn stats(facts: &Facts<'_>, page: &mut Page) {

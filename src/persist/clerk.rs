@@ -4,45 +4,50 @@ use crate::shared::Shared;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::{Arc, Weak};
 
-/// The clerks of one shard thread.
+/// The clerks of one shard thread: they end when this is dropped.
 #[derive(Debug)]
 pub struct Clerk {
     writes: Sender<Job>,
-    syncs: Sender<Job>,
 }
 
 impl Clerk {
-    /// Clerks that end when this is dropped.
+    /// Two threads that wait for work.
     #[must_use]
     pub fn new(shared: &Arc<Shared>) -> Clerk {
-        Clerk { writes: spawn("journal-write", shared), syncs: spawn("journal-sync", shared) }
+        let syncs = spawn("journal-sync", shared, None);
+        Clerk { writes: spawn("journal-write", shared, Some(syncs)) }
     }
     /// Has a job done.
     pub fn take(&self, job: Job) {
-        let clerk = if job.bytes.is_empty() { &self.syncs } else { &self.writes };
-        clerk.send(job).expect("a clerk lives as long as somebody has work for it");
+        self.writes.send(job).expect("a clerk lives as long as somebody has work for it");
     }
 }
 
-fn spawn(name: &str, shared: &Arc<Shared>) -> Sender<Job> {
+/// A clerk; one that has `syncs` leaves the mere syncs to it.
+fn spawn(name: &str, shared: &Arc<Shared>, syncs: Option<Sender<Job>>) -> Sender<Job> {
     let (sender, receiver) = unbounded();
     let shared = Arc::downgrade(shared);
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&receiver, &shared));
+    let work = move || work(&receiver, &shared, syncs.as_ref());
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.expect("the system has a thread for the journal");
     sender
 }
 
-fn work(jobs: &Receiver<Job>, shared: &Weak<Shared>) {
+fn work(jobs: &Receiver<Job>, shared: &Weak<Shared>, syncs: Option<&Sender<Job>>) {
     while let Ok(job) = jobs.recv() {
-        let mut next = Some(job);
-        while let Some(job) = next {
+        let mut todo = vec![job];
+        while let Some(job) = todo.pop() {
+            if let Some(syncs) = syncs.filter(|_| job.bytes.is_empty()) {
+                drop(syncs.send(job));
+                continue;
+            }
             let result = job.run();
             let Some(shared) = shared.upgrade() else { return };
-            let (more, is_more_committed) = shared.journal.done(job, result);
+            let (next, is_more_committed) = shared.journal.done(job, result);
             if is_more_committed {
                 tell_holders(&shared);
             }
-            next = more;
+            todo.extend(next);
         }
     }
 }

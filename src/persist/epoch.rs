@@ -59,8 +59,13 @@ pub fn begin(
 ) -> io::Result<Vec<Arc<JournalFile>>> {
     let (piece, files) = make_piece(directory, manifest.next_generation(), &vec![0; shards])?;
     // Epochs of which nothing counts are not worth a line.
-    manifest.epochs.retain(|epoch| epoch.until.as_ref().is_none_or(|until| until.iter().any(|lsn| *lsn > 0)));
-    manifest.epochs.push(Epoch { shards: shards as u16, until: None, pieces: vec![piece] });
+    manifest.epochs.retain(|epoch| epoch.until.as_ref() != Some(&epoch.from));
+    manifest.epochs.push(Epoch {
+        shards: shards as u16,
+        from: vec![0; shards],
+        until: None,
+        pieces: vec![piece],
+    });
     directory.write_manifest(manifest)?;
     directory.remove_others(manifest);
     Ok(files)

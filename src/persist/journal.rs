@@ -14,6 +14,7 @@ use super::files::JournalFile;
 use super::format::{BLOCK_HEAD_BYTES_MAX, Policy, seal};
 use shards::shard::Shard;
 use shards::tail::{FrameHead, Point, Tail};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -30,6 +31,10 @@ pub struct Journal {
     streams: Box<[Stream]>,
     commit: Mutex<Commit>,
     next_unit: AtomicU64,
+    /// Something waits at a desk that no tail will bring along.
+    is_kicked: AtomicBool,
+    /// Some journal cannot be written.
+    is_in_trouble: AtomicBool,
     /// Threads that keep replies back.
     holds: Box<[AtomicBool]>,
 }
@@ -53,6 +58,14 @@ struct Desk {
     written: u64,
     synced: u64,
     is_sync_under_way: bool,
+    /// Up to here it is to be synced as soon as it is written.
+    sync_wanted: u64,
+    /// Where the last mark ends.
+    marked: u64,
+    /// What was written before a sync failed is nowhere for certain: nothing is safe before the journal is rewritten.
+    is_in_doubt: bool,
+    /// Syncs that took longer than they should.
+    delayed: u64,
     /// Files of earlier generations with bytes that may not be on the disk yet.
     unsynced: Vec<Arc<JournalFile>>,
     spares: Vec<Vec<u8>>,
@@ -69,6 +82,17 @@ struct Segment {
     lsn: u64,
 }
 
+/// What INFO tells of the journals.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts {
+    /// Bytes that wait to be written.
+    pub waiting_bytes: u64,
+    /// Syncs under way.
+    pub pending_syncs: u64,
+    /// Syncs that were wanted while another was still under way.
+    pub delayed_syncs: u64,
+}
+
 /// Why a journal cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -77,6 +101,18 @@ pub enum Trouble {
     /// What was written may be lost: the journal has to be begun anew.
     Sync(String),
 }
+
+impl Trouble {
+    /// What the system said.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        let (Trouble::Write(why) | Trouble::Sync(why)) = self;
+        why
+    }
+}
+
+/// What is to be done next for a shard: a write, a sync, both or nothing.
+pub type Jobs = SmallVec<[Job; 2]>;
 
 /// Something to be done with a file, away from the shards.
 #[derive(Debug)]
@@ -113,6 +149,8 @@ impl Journal {
             streams: (0..shard_count).map(|_| stream()).collect(),
             commit: Mutex::new(Commit::new(&vec![0; shard_count])),
             next_unit: AtomicU64::new(1),
+            is_kicked: AtomicBool::new(false),
+            is_in_trouble: AtomicBool::new(false),
             holds: (0..shard_count).map(|_| AtomicBool::new(false)).collect(),
         }
     }
@@ -143,6 +181,13 @@ impl Journal {
         desk.policy = policy;
         if let Some(old) = desk.file.replace(file) {
             desk.unsynced.push(old);
+        }
+        if matches!(desk.trouble, Some(Trouble::Sync(_))) {
+            // What could not be kept is in memory, and comes into the bases of the new file.
+            desk.trouble = None;
+            desk.waiting.clear();
+            desk.written = stream.appended.load(Ordering::Relaxed);
+            desk.unsynced.clear();
         }
         if shard.tail.is_none() {
             let lsn = stream.appended.load(Ordering::Relaxed);
@@ -207,25 +252,37 @@ impl Journal {
     /// A job is done: what is to be done next for this shard, and whether more is committed than before.
     ///
     /// A write that failed is kept, and tried again with [`Journal::try_again`]; a sync that failed is not.
-    pub fn done(&self, job: Job, result: io::Result<()>) -> (Option<Job>, bool) {
+    pub fn done(&self, job: Job, result: io::Result<()>) -> (Jobs, bool) {
         let shard = job.shard;
         let is_write = !job.bytes.is_empty();
         let stream = &self.streams[shard];
         let mut desk = stream.lock();
         match result {
-            Ok(()) => desk.succeeded(job),
+            Ok(()) => {
+                desk.succeeded(job);
+                if is_write && self.is_in_trouble.load(Ordering::Relaxed) {
+                    drop(desk);
+                    let is_left = (0..self.len()).any(|shard| self.trouble(shard).is_some());
+                    self.is_in_trouble.store(is_left, Ordering::SeqCst);
+                    desk = stream.lock();
+                }
+            }
             Err(error) => {
                 desk.failed(job, &error);
-                return (None, false);
+                self.is_in_trouble.store(true, Ordering::SeqCst);
+                return (Jobs::new(), false);
             }
         }
-        let next = if is_write { desk.next_job(shard) } else { None };
+        let mut next = Jobs::new();
+        next.extend(is_write.then(|| desk.next_job(shard)).flatten());
+        next.extend(desk.next_sync(shard));
+        let is_in_doubt = desk.is_in_doubt;
         let is_safe = match desk.policy {
             Policy::Always => desk.synced,
             Policy::EverySecond | Policy::No => desk.written,
         };
         drop(desk);
-        (next, self.advance(shard, is_safe))
+        (next, !is_in_doubt && self.advance(shard, is_safe))
     }
 
     /// A shard's journal is safe up to here; whether more is committed than before.
@@ -268,23 +325,120 @@ impl Journal {
             .map(|(thread, _)| thread)
     }
 
-    /// What is to be synced of a shard's journal, if something is and nothing is under way (`everysec`).
-    pub fn sync_job(&self, shard: usize) -> Option<Job> {
-        let mut desk = self.streams[shard].lock();
-        if desk.synced >= desk.written || desk.is_sync_under_way {
-            return None;
+    /// Whether something was done since the last mark.
+    #[must_use]
+    pub fn wants_mark(&self) -> bool {
+        (0..self.len()).any(|shard| self.appended(shard) > self.streams[shard].lock().marked)
+    }
+
+    /// Appends the mark of a cut over all shards, the unit of this number. Under `everysec` it is brought to the disk as soon as
+    /// it is written.
+    pub fn mark(&self, shard: &mut Shard, unit: u64) {
+        let participants: Vec<u16> = (0..self.len() as u16).collect();
+        let head = FrameHead { unit: Some((unit, &participants)), after: &[], is_mark: true };
+        let end = self.append(shard, head, &[]);
+        let mut desk = self.streams[shard.index].lock();
+        desk.marked = end;
+        if desk.policy == Policy::EverySecond {
+            desk.sync_wanted = end;
         }
-        let file = desk.file.clone()?;
-        desk.is_sync_under_way = true;
-        let also = std::mem::take(&mut desk.unsynced);
-        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn: desk.written, also })
+    }
+
+    /// Takes what a shard has for its journal, to be written before anything that comes later.
+    pub fn hand_in(&self, shard: &mut Shard) {
+        let Some(tail) = &mut shard.tail else { return };
+        let mut desk = self.streams[shard.index].lock();
+        if !tail.is_empty() {
+            let empty = desk.spares.pop().unwrap_or_default();
+            let lsn = tail.end() - tail.len() as u64;
+            let bytes = tail.swap(empty);
+            desk.add(bytes, lsn);
+        }
+        self.is_kicked.store(true, Ordering::Release);
+    }
+
+    /// What waits at desks without a tail to bring it along.
+    pub fn kicked_jobs(&self) -> Jobs {
+        if !self.is_kicked.load(Ordering::Relaxed) || !self.is_kicked.swap(false, Ordering::AcqRel) {
+            return Jobs::new();
+        }
+        (0..self.len()).filter_map(|shard| self.streams[shard].lock().next_job(shard)).collect()
+    }
+
+    /// From the mark that was just appended on, a shard's journal follows this policy.
+    pub fn set_policy(&self, shard: &mut Shard, policy: Policy) {
+        self.hand_in(shard);
+        self.streams[shard.index].lock().policy = policy;
+    }
+
+    /// Whether all before these positions is committed, or, where nobody can tell any more, is to be kept by a rewrite.
+    #[must_use]
+    pub fn is_kept_before(&self, ends: &[u64]) -> bool {
+        let is_in_doubt = (0..self.len()).any(|shard| self.streams[shard].lock().is_in_doubt);
+        is_in_doubt
+            || ends
+                .iter()
+                .enumerate()
+                .all(|(shard, end)| self.is_committed(Point { shard: shard as u16, lsn: *end }))
+    }
+
+    /// The journals were rewritten: what lies before these positions is kept by other files.
+    pub fn rebased(&self, ends: &[u64]) -> bool {
+        let mut is_more = false;
+        for (shard, end) in ends.iter().enumerate() {
+            let mut desk = self.streams[shard].lock();
+            desk.is_in_doubt = false;
+            desk.unsynced.clear();
+            let is_safe = if desk.policy == Policy::Always { desk.synced } else { desk.written };
+            drop(desk);
+            is_more |= self.advance(shard, is_safe.max(*end));
+        }
+        is_more
     }
 
     /// What failed to be written is tried again.
     pub fn try_again(&self, shard: usize) -> Option<Job> {
+        if !self.is_in_trouble.load(Ordering::Relaxed) {
+            return None;
+        }
         let mut desk = self.streams[shard].lock();
         desk.trouble.take_if(|trouble| matches!(trouble, Trouble::Write(_)))?;
         desk.next_job(shard)
+    }
+
+    /// Whether some journal cannot be written.
+    #[inline]
+    #[must_use]
+    pub fn is_in_trouble(&self) -> bool {
+        self.is_in_trouble.load(Ordering::Relaxed)
+    }
+
+    /// Up to where a shard's journal is on the disk.
+    #[must_use]
+    pub fn synced(&self, shard: usize) -> u64 {
+        self.streams[shard].lock().synced
+    }
+
+    /// What INFO tells of the journals.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        for stream in &self.streams {
+            let desk = stream.lock();
+            facts.waiting_bytes += desk.waiting.iter().map(|segment| segment.bytes.len() as u64).sum::<u64>();
+            facts.pending_syncs += u64::from(desk.is_sync_under_way);
+            facts.delayed_syncs += desk.delayed;
+        }
+        facts
+    }
+
+    /// Whether clients may not write, because what they write could not be kept; and why.
+    #[must_use]
+    pub fn refuses_writes(&self) -> Option<Trouble> {
+        if !self.is_in_trouble.load(Ordering::Relaxed) {
+            return None;
+        }
+        (0..self.len()).find_map(|shard| self.trouble(shard))
     }
 
     /// Why a shard's journal cannot be written, if it cannot.
@@ -341,6 +495,19 @@ impl Desk {
         Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also })
     }
 
+    /// The sync that is wanted, once what it is for is written.
+    fn next_sync(&mut self, shard: usize) -> Option<Job> {
+        let is_due = self.sync_wanted > self.synced && self.written >= self.sync_wanted;
+        self.delayed += u64::from(is_due && self.is_sync_under_way);
+        if !is_due || self.is_sync_under_way || self.trouble.is_some() {
+            return None;
+        }
+        let file = self.file.clone()?;
+        self.is_sync_under_way = true;
+        let also = std::mem::take(&mut self.unsynced);
+        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn: self.written, also })
+    }
+
     fn succeeded(&mut self, job: Job) {
         if job.bytes.is_empty() {
             self.is_sync_under_way = false;
@@ -370,6 +537,7 @@ impl Desk {
             self.trouble = Some(Trouble::Write(error.to_string()));
         } else {
             self.trouble = Some(Trouble::Sync(error.to_string()));
+            self.is_in_doubt = true;
         }
     }
 

@@ -3,9 +3,9 @@
 //! ```text
 //!   braid-journal 1
 //!   base appendonly.aof.7.0.base.rdb            RDB files, to be loaded first, in any order
-//!   epoch shards 2 until 4711 815               journals written by so many shards; up to where they count, if that is settled
+//!   epoch shards 2 from 0 0 until 4711 815               journals written by so many shards; up to where they count, if that is settled
 //!   piece 7 appendonly.aof.7.0.incr.braid appendonly.aof.7.1.incr.braid
-//!   epoch shards 3
+//!   epoch shards 3 from 77 88 99                 its first piece is not the first that was written: it begins here
 //!   piece 9 …
 //!   end 5f3e0c21                                crc32c of the lines above
 //! ```
@@ -35,6 +35,8 @@ pub struct Manifest {
 pub struct Epoch {
     /// How many shards it had.
     pub shards: u16,
+    /// For each shard where its first piece begins.
+    pub from: Vec<u64>,
     /// For each shard up to where its journal counts; nothing while that is not settled.
     pub until: Option<Vec<u64>>,
     /// Pieces of the journals, oldest first.
@@ -71,9 +73,10 @@ impl Manifest {
         }
         for epoch in &self.epochs {
             text += &format!("epoch shards {}", epoch.shards);
-            if let Some(until) = &epoch.until {
-                text += " until";
-                until.iter().for_each(|lsn| text += &format!(" {lsn}"));
+            let until = epoch.until.as_ref().map(|until| ("until", until));
+            for (word, lsns) in [("from", &epoch.from)].into_iter().chain(until) {
+                text += &format!(" {word}");
+                lsns.iter().for_each(|lsn| text += &format!(" {lsn}"));
             }
             text.push('\n');
             for piece in &epoch.pieces {
@@ -109,13 +112,17 @@ impl Manifest {
         match words.next()? {
             "base" => self.bases.push(file_name(words.next()?)?),
             "epoch" => {
-                let shards = words.nth(1)?.parse().ok().filter(|shards| *shards > 0)?;
-                let until = match words.next() {
-                    Some(_) => Some(words.map(|lsn| lsn.parse().ok()).collect::<Option<Vec<u64>>>()?),
-                    None => None,
+                let shards: u16 = words.nth(1)?.parse().ok().filter(|shards| *shards > 0)?;
+                let mut lsns = |word: &str| {
+                    let is_there = words.next() == Some(word);
+                    let lsns = (0..shards).map_while(|_| words.next()?.parse().ok());
+                    is_there
+                        .then(|| lsns.collect())
+                        .filter(|lsns: &Vec<u64>| lsns.len() == usize::from(shards))
                 };
-                let fits = until.as_ref().is_none_or(|until| until.len() == usize::from(shards));
-                fits.then(|| self.epochs.push(Epoch { shards, until, pieces: Vec::new() }))?;
+                let (from, until) = (lsns("from")?, lsns("until"));
+                let is_at_end = words.next().is_none();
+                is_at_end.then(|| self.epochs.push(Epoch { shards, from, until, pieces: Vec::new() }))?;
             }
             "piece" => {
                 let generation = words.next()?.parse().ok()?;
@@ -257,8 +264,18 @@ mod tests {
         Manifest {
             bases: vec!["a.3.0.base.rdb".to_owned()],
             epochs: vec![
-                Epoch { shards: 1, until: Some(vec![77]), pieces: vec![piece(3, &["a.3.0.incr.braid"])] },
-                Epoch { shards: 2, until: None, pieces: vec![piece(4, &["x", "y"]), piece(5, &["z", "w"])] },
+                Epoch {
+                    shards: 1,
+                    from: vec![5],
+                    until: Some(vec![77]),
+                    pieces: vec![piece(3, &["a.3.0.incr.braid"])],
+                },
+                Epoch {
+                    shards: 2,
+                    from: vec![0, 9],
+                    until: None,
+                    pieces: vec![piece(4, &["x", "y"]), piece(5, &["z", "w"])],
+                },
             ],
         }
     }

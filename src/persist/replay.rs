@@ -55,7 +55,7 @@ pub fn replay<E: From<String>>(
                 reader: None,
                 frames: Vec::new(),
                 done: 0,
-                lsn: 0,
+                lsn: epoch.from.get(shard).copied().unwrap_or(0),
                 until: until.get(shard).copied().unwrap_or(0),
                 waits_for: None,
             }

@@ -180,6 +180,8 @@ impl BlockReader {
 /// What was found in one shard's journal.
 #[derive(Debug, Default)]
 pub struct Found {
+    /// Where it begins.
+    pub start: u64,
     /// Where what is valid ends.
     pub end: u64,
     /// Frames that depend on others.
@@ -207,7 +209,8 @@ pub fn scan(
     units: &mut Units,
     mut tick: impl FnMut(u64),
 ) -> Result<Found, String> {
-    let mut found = Found::default();
+    let start = epoch.from.get(shard).copied().unwrap_or(0);
+    let mut found = Found { start, end: start, ..Found::default() };
     let mut synced = 0;
     let mut broken: Option<(PathBuf, u64)> = None;
     for (number, piece) in epoch.pieces.iter().enumerate() {
@@ -348,7 +351,7 @@ pub fn settle(found: &[Found], units: &Units, is_same_boot: bool) -> Vec<u64> {
     if is_same_boot {
         return whole;
     }
-    let mark = last_mark(found, &whole).unwrap_or_else(|| vec![0; found.len()].into());
+    let mark = last_mark(found, &whole).unwrap_or_else(|| found.iter().map(|found| found.start).collect());
     // Behind it nothing but what was on the disk before it was acknowledged?
     let is_strict = found.iter().zip(&mark).all(|(found, mark)| found.lax_to <= *mark);
     if is_strict { whole } else { mark.to_vec() }

@@ -7,12 +7,14 @@ use super::evict::policy_of;
 use super::expire::Sweeper;
 use super::snapshot::Pace;
 use super::wait::Waits;
+use super::waitaof::SyncWait;
 use crate::admit::Alerts;
 use crate::config::Config;
 use crate::coordinate::batch::Run;
 use crate::coordinate::survey::Survey;
 use crate::latency::{Monitor, Sample};
 use crate::net::Token;
+use crate::persist::format;
 use crate::persist::journal::Job;
 use crate::protocol::parse::Span;
 use crate::pubsub::{Hearing, classes_of};
@@ -113,8 +115,12 @@ pub struct Core {
     pub(crate) jobs: VecDeque<Job>,
     /// Connections whose replies wait for the journals.
     pub(crate) held: Vec<Token>,
+    /// Connections that wait for the disk.
+    pub(crate) sync_waits: Vec<SyncWait>,
     /// When the own shard's journal is looked at next.
     pub(crate) next_sync_ms: i64,
+    /// The policy that the journals follow, as far as this thread has seen to it.
+    pub(crate) journal_policy: format::Policy,
     /// Emptied buffers, to be filled again.
     pub buffers: Vec<Vec<u8>>,
     /// Bytes of replies that wait for their clients, over all connections.
@@ -193,7 +199,9 @@ impl Core {
             intents: Vec::new(),
             jobs: VecDeque::new(),
             held: Vec::new(),
+            sync_waits: Vec::new(),
             next_sync_ms: 0,
+            journal_policy: format::Policy::default(),
             buffers: Vec::new(),
             output_bytes: 0,
             suspect_bytes: 0,
@@ -243,6 +251,7 @@ impl Core {
             self.slowlog.trim(&self.config);
             self.adopt_output_limits();
             self.adopt_script_limits();
+            self.next_sync_ms = 0;
         }
     }
 
@@ -341,6 +350,11 @@ impl Core {
     pub fn check_out(&mut self, token: Token) -> Option<Box<Conn>> {
         let place = self.places.get_mut(token.index as usize)?;
         if place.generation != token.generation { None } else { place.conn.take() }
+    }
+
+    /// Whether a connection is still there.
+    pub(crate) fn is_there(&self, token: Token) -> bool {
+        self.places.get(token.index as usize).is_some_and(|place| place.generation == token.generation)
     }
 
     /// Whether a connection is taken out of its place at the moment.

@@ -2,13 +2,22 @@
 use super::Thread;
 use super::conn::Conn;
 use super::core::Core;
+use crate::coordinate::batch::Act;
+use crate::coordinate::unasked::Errand;
+use crate::coordinate::unit::Kind;
 use crate::coordinate::unit::Unit;
-use crate::persist::journal::Job;
+use crate::persist::format::Policy;
+use crate::persist::journal::{Job, Trouble};
+use crate::persist::keeper::policy_of;
+use crate::persist::marks::Mark;
+use crate::persist::rewrite;
 use shards::shard::Shard;
 use std::sync::Arc;
 
 /// How often what was written is brought to the disk under `everysec`, in ms.
 const SYNC_MS: i64 = 1000;
+/// After a sync failed, the rewrite that mends it is tried so often, in ms.
+const MEND_MS: i64 = 2000;
 
 impl Core {
     /// Hands over what a shard in hand has for its journal. Before the shard is given to anybody, or a reply is released.
@@ -74,16 +83,37 @@ impl Core {
         }
     }
 
-    /// What time asks of the journal of the own shard.
-    fn keep_journal(&mut self) {
-        let journal = Arc::clone(&self.shared);
-        let journal = &journal.journal;
+    /// What time asks of the journals: of the first thread a mark over all of them, of each that a failed write is tried again.
+    pub(crate) fn keep_journal(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let journal = &shared.journal;
         if !journal.is_on() || self.now_ms < self.next_sync_ms {
             return;
         }
         self.next_sync_ms = self.now_ms + SYNC_MS;
-        self.jobs.extend(journal.sync_job(self.id));
         self.jobs.extend(journal.try_again(self.id));
+        if self.id != 0 {
+            return;
+        }
+        self.rewrite_if_due();
+        let wanted = policy_of(&self.config);
+        let is_other = wanted != std::mem::replace(&mut self.journal_policy, wanted);
+        if is_other || wanted != Policy::Always && journal.wants_mark() {
+            let mark: Arc<dyn Errand> = Arc::new(Mark::new(&shared, Some(wanted)));
+            self.enter_unasked(Kind::FanOut, |_| Act::Errand(Arc::clone(&mark)));
+        }
+    }
+
+    /// Begins to rewrite the journals, if it is time to, or what could not be synced can be kept in no other way.
+    fn rewrite_if_due(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let is_lost = matches!(shared.journal.refuses_writes(), Some(Trouble::Sync(_)));
+        let is_asked = is_lost && self.now_ms - shared.rewrites.facts().tried_ms > MEND_MS;
+        if (is_asked || shared.rewrites.is_due(&shared, self.now_ms))
+            && let Err(why) = rewrite::start(&shared)
+        {
+            crate::log::warning(format_args!("Can't rewrite the journals: {why}"));
+        }
     }
 
     /// How long until the journal wants something, in ms.
@@ -98,7 +128,7 @@ impl Thread {
     /// Hands over what was done in this turn, and has it written.
     pub(super) fn write_journal(&mut self) {
         self.core.take_own_tail();
-        self.core.keep_journal();
+        self.core.jobs.extend(self.core.shared.journal.kicked_jobs());
         while let Some(job) = self.core.jobs.pop_front() {
             self.start(job);
         }

@@ -13,6 +13,7 @@ mod save;
 mod snapshot;
 mod turn;
 pub mod wait;
+pub mod waitaof;
 
 use self::conn::{Hold, Peer};
 use self::core::{Core, INPUT_BYTES_PAUSE, Intent};
@@ -226,9 +227,11 @@ impl Thread {
         }
         let tick_ms = 1000 / i64::from(self.core.config.hz.clamp(1, 500));
         self.core.snapshot_slice();
+        self.core.keep_journal();
         self.core.evict_slice();
         self.core.sweep_slice(tick_ms);
         self.core.end_waits();
+        self.core.end_sync_waits();
         self.core.end_pause();
         if now_ms < self.next_tick_ms {
             return;
@@ -334,7 +337,8 @@ impl Thread {
         let ticks = times_out || self.core.watches_unread;
         let snapshot = self.core.snapshot_due_in_ms().map(Duration::from_millis);
         let save = self.core.save_due_in_ms().map(Duration::from_millis);
-        let journal = self.core.journal_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
+        let journal = self.core.journal_due_in_ms().into_iter().chain(self.core.sync_wait_due_in_ms()).min();
+        let journal = journal.map(|ms| Duration::from_millis(ms as u64));
         let persist = snapshot.into_iter().chain(save).chain(journal);
         ticks.then_some(tick).into_iter().chain(sweep).chain(wait).chain(pause).chain(persist).min()
     }
