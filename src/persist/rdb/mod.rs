@@ -1,0 +1,2 @@
+//! RDB files, whole.
+pub mod read;
