@@ -47,9 +47,9 @@ fn serve(config: config::Config) -> Result<(), String> {
     let pidfile = write_pidfile(&config.pidfile);
     let signals = signals::Signals::block()?;
     let port = config.port;
+    log::set_role(log::Role::Primary);
     let mut running = server::start(config)?;
     signals.stop_on_signal(std::sync::Arc::clone(&running.shared))?;
-    log::set_role(log::Role::Primary);
     log::notice(format_args!(
         "Running with {} shard{}, port {port}",
         running.shared.shard_count(),

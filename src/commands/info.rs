@@ -2,6 +2,7 @@
 use super::{Outcome, Server, ServerCommand};
 use crate::config::version::{BRAID_VERSION, REDIS_VERSION};
 use crate::config::{Config, Supervised};
+use crate::persist::progress::Progress;
 use crate::process::{self, Whose};
 use crate::pubsub::Kind;
 use crate::report::Report;
@@ -254,7 +255,9 @@ pub(super) fn difference(one: usize, other: usize) -> i64 {
 
 fn persistence(facts: &Facts<'_>, page: &mut Page) {
     let dirty: u64 = facts.shared.published.iter().map(|shard| shard.dirty.load(Relaxed)).sum();
-    page.zeros(&["loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
+    let is_loading = facts.shared.loading.load(Relaxed);
+    page.line("loading", u8::from(is_loading));
+    page.zeros(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
     page.line("current_fork_perc", "0.00");
     page.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
     page.line("rdb_changes_since_last_save", dirty);
@@ -263,12 +266,9 @@ fn persistence(facts: &Facts<'_>, page: &mut Page) {
     page.line("rdb_last_bgsave_status", "ok");
     page.line("rdb_last_bgsave_time_sec", -1);
     page.line("rdb_current_bgsave_time_sec", -1);
-    page.zeros(&[
-        "rdb_saves",
-        "rdb_last_cow_size",
-        "rdb_last_load_keys_expired",
-        "rdb_last_load_keys_loaded",
-    ]);
+    page.zeros(&["rdb_saves", "rdb_last_cow_size"]);
+    page.line("rdb_last_load_keys_expired", facts.shared.progress.keys_expired.load(Relaxed));
+    page.line("rdb_last_load_keys_loaded", facts.shared.progress.keys_loaded.load(Relaxed));
     page.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
     page.line("aof_last_rewrite_time_sec", -1);
     page.line("aof_current_rewrite_time_sec", -1);
@@ -276,6 +276,18 @@ fn persistence(facts: &Facts<'_>, page: &mut Page) {
     page.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
     page.line("aof_last_write_status", "ok");
     page.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
+    if is_loading {
+        loading(&facts.shared.progress, page);
+    }
+}
+
+fn loading(progress: &Progress, page: &mut Page) {
+    page.line("loading_start_time", progress.started_ms.load(Relaxed) / 1000);
+    page.line("loading_total_bytes", progress.total_bytes.load(Relaxed));
+    page.line("loading_rdb_used_mem", progress.used_memory_bytes.load(Relaxed));
+    page.line("loading_loaded_bytes", progress.loaded_bytes.load(Relaxed));
+    page.line("loading_loaded_perc", format_args!("{:.2}", progress.share() * 100.0));
+    page.line("loading_eta_seconds", progress.eta_seconds(wall_ms()));
 }
 
 fn stats(facts: &Facts<'_>, page: &mut Page) {
