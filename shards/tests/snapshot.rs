@@ -63,7 +63,10 @@ impl World {
             let mut reply = Reply::default();
             let mut cx = Call::new(std::slice::from_mut(shard), settings, 0, *now_ms, &mut reply, effects);
             match what {
-                0 => drop(evict_one(&mut cx.keys, Policy { judge: Judge::Random, only_volatile: false, samples: 3 })),
+                0 => drop(evict_one(
+                    &mut cx.keys,
+                    Policy { judge: Judge::Random, only_volatile: false, samples: 3 },
+                )),
                 _ => drop(sweep(&mut cx.keys, 20)),
             }
             effects.clear();
