@@ -16,13 +16,15 @@
     unsafe_code,
     reason = "the packed layout is read and written through raw pointers; nothing of them leaves this file"
 )]
+mod lent;
+
 use super::value::{StrRef, Value};
 use crate::memory::layout_of;
 use crate::values::run::Run;
 use crate::values::{FIRST_IN_LINE, Held, Kind, Object, bytes_in_line};
+use lent::Lent;
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 /// Values up to this many bytes are packed beside their key; collections where the key is no longer than that either.
@@ -53,9 +55,6 @@ const HEAP: u8 = 5;
 /// Beyond this a word of a collection: the form is [`Kind::FORM`]. Beyond that, from [`FIRST_IN_LINE`] on, the collection
 /// itself: the form is one of [`Kind::IN_LINE`].
 const LAST_STRING: u8 = HEAP;
-/// A collection that has shrunk to this many bytes moves in. More than half of those that have it move out, lest one at the
-/// limit goes to and fro.
-const MOVES_IN_BYTES_MAX: usize = INLINE_BYTES_MAX / 2;
 
 /// An owned entry. The table keeps its address in a word, so it is made from and into one.
 #[derive(Debug)]
@@ -463,7 +462,7 @@ impl Entry {
             return None;
         };
         let mut lent = Lent::new(self, key, value);
-        Some(change(&mut lent.value))
+        Some(change(lent.value_mut()))
     }
 
     /// Takes a collection out that has memory of its own; the entry holds a number then.
@@ -567,60 +566,6 @@ impl Drop for Entry {
         }
         // SAFETY: the allocation was made with the layout of the same total, which never changes while it lives.
         unsafe { dealloc(self.0.as_ptr(), layout_of(shape.total())) };
-    }
-}
-
-/// A collection while it is changed. Its entry is whole again when this goes, after a panic too.
-struct Lent<'a, K: Kind> {
-    entry: &'a mut Entry,
-    key: &'a [u8],
-    value: ManuallyDrop<K>,
-    /// What is in the entry beside: a collection in line may take all of it along and free it.
-    flags: u8,
-    lru: u32,
-    expires_at_ms: Option<i64>,
-}
-
-impl<'a, K: Kind> Lent<'a, K> {
-    #[inline]
-    fn new(entry: &'a mut Entry, key: &'a [u8], value: K) -> Lent<'a, K> {
-        let view = entry.view();
-        let (flags, lru, expires_at_ms) = (view.byte(0), view.lru(), view.expires_at_ms());
-        Lent { entry, key, value: ManuallyDrop::new(value), flags, lru, expires_at_ms }
-    }
-
-    /// An entry for a collection that has left the one it was in.
-    #[cold]
-    fn packed_anew(&self, value: K) -> Entry {
-        let version = self.flags & VERSION != 0;
-        Entry::new(self.key, Value::Object(value.into()), self.expires_at_ms, self.lru, version)
-    }
-}
-
-impl<K: Kind> Drop for Lent<'_, K> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: it is taken here and nowhere else.
-        let value = unsafe { ManuallyDrop::take(&mut self.value) };
-        let was_in_line = self.flags & FORM >= FIRST_IN_LINE;
-        let (len, lead) = value.as_line().map_or((usize::MAX, 0), |line| (line.bytes.len(), line.lead));
-        if lead > 0 && len <= INLINE_BYTES_MAX {
-            // It is still at the end of its entry, which moved along if it moved.
-            let run = value.into_run().unwrap_or_else(|_| unreachable!("what has a line is a run"));
-            self.entry.0 = run.start();
-        } else if was_in_line || len <= MOVES_IN_BYTES_MAX {
-            let anew = self.packed_anew(value);
-            let mut old = ManuallyDrop::new(std::mem::replace(self.entry, anew));
-            if !was_in_line {
-                old.view().put(0, &[self.flags & !FORM | INT64]);
-                // SAFETY: the old entry is dropped once; it holds a number in place of the collection. One that had the
-                // collection in line went with it.
-                unsafe { ManuallyDrop::drop(&mut old) };
-            }
-        } else {
-            let at = self.entry.view().shape().value_at();
-            self.entry.view().put(at, &value.into_word().to_le_bytes());
-        }
     }
 }
 

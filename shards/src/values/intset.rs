@@ -99,7 +99,7 @@ impl Intset {
     #[inline]
     #[must_use]
     pub fn into_address(self) -> u64 {
-        let alone = if self.0.lead() == 0 { self } else { self.clone() };
+        let alone = if self.0.lead() == 0 { self } else { Intset::copy_of(self.as_bytes()) };
         alone.into_run().into_address()
     }
 
@@ -319,6 +319,14 @@ impl Intset {
         }
     }
 
+    /// One whose bytes are those of an intset.
+    fn copy_of(bytes: &[u8]) -> Intset {
+        let run = Run::alone(bytes.len());
+        // SAFETY: the fresh allocation has room for all of them.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), run.at(), bytes.len()) };
+        Intset(run)
+    }
+
     /// One of `len` zeros, to be filled.
     fn with_room(width: usize, len: usize) -> Intset {
         let total = total_bytes(width, len);
@@ -350,9 +358,7 @@ fn total_bytes(width: usize, len: usize) -> usize {
 
 impl Clone for Intset {
     fn clone(&self) -> Intset {
-        let mut clone = Intset::with_room(self.width(), self.len());
-        clone.bytes_mut().copy_from_slice(self.as_bytes());
-        clone
+        Intset::copy_of(self.as_bytes())
     }
 }
 

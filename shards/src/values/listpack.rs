@@ -161,7 +161,7 @@ impl Listpack {
     #[inline]
     #[must_use]
     pub fn into_address(self) -> u64 {
-        let alone = if self.0.lead() == 0 { self } else { self.clone() };
+        let alone = if self.0.lead() == 0 { self } else { Listpack::copy_of(self.as_bytes()) };
         alone.into_run().into_address()
     }
 
