@@ -316,6 +316,7 @@ impl Core {
                 self.enter_one(conn, shard, entry, args, Some(key));
             }
             Route::Server => self.call_server(conn, entry, args),
+            Route::Desk => self.call_desk(conn, entry, args),
             Route::Keys | Route::NoKeys => self.enter_many(conn, entry, args),
         }
     }

@@ -10,7 +10,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("crc", &["shards/src/slot.rs", "shards/src/rdb/crc64.rs"]),
     ("crossbeam_channel", &["src/queues.rs"]),
     ("io_uring", &["src/net/"]),
-    ("mlua_sys", &["src/script/lua.rs"]),
+    ("mlua_sys", &["src/script/lua.rs", "src/script/lua/"]),
     ("quanta", &["src/stats.rs"]),
     ("tikv_jemalloc_sys", &["src/memory.rs"]),
 ];

@@ -14,6 +14,7 @@ mod command;
 mod config;
 mod connection;
 mod debug;
+mod function;
 mod help;
 mod info;
 mod latency;
@@ -109,4 +110,5 @@ pub const FAMILIES: &[&[ServerCommand]] = &[
     monitor::COMMANDS,
     cluster::COMMANDS,
     script::COMMANDS,
+    function::COMMANDS,
 ];

@@ -1,5 +1,5 @@
 //! What a script asks of the server while it runs: commands on the shards in hand.
-use super::store::Scripts;
+use super::busy::{Kind, Slow};
 use crate::pubsub::Outside;
 use crate::serve::finish_effects;
 use crate::stats::Stats;
@@ -45,6 +45,10 @@ pub(crate) struct Running {
     pub(super) has_written: bool,
     /// How long it runs, once that is looked at.
     pub(super) clock: Stopwatch,
+    /// What kind of script it is.
+    pub(super) kind: Kind,
+    /// The function and the command that calls it, where it is one.
+    pub(super) called: Option<(Vec<u8>, Vec<Vec<u8>>)>,
 }
 
 /// What a script may do.
@@ -73,6 +77,11 @@ const OUT_OF_MEMORY: Fault = Fault::new("OOM command not allowed when used memor
 const NOT_LOCAL: Fault = Fault::new("ERR Script attempted to access keys that are not in its hands");
 
 impl Host<'_> {
+    /// Whether all shards are in hand.
+    pub(super) fn has_all(&self) -> bool {
+        self.shards.len() == self.outside.shared.shard_count()
+    }
+
     /// Runs a command; the reply, which may be an error, is in `self.script.reply`. What the script is to blame for comes as a fault.
     pub(super) fn call(&mut self, args: Args<'_>) -> Result<(), Fault> {
         self.script.reply.bytes.clear();
@@ -93,7 +102,7 @@ impl Host<'_> {
         let start = self.stats.ticks();
         match entry.handler {
             Handler::Engine(command) => {
-                if self.shards.len() < self.outside.shared.shard_count() && !self.has_keys(entry, args) {
+                if !self.has_all() && !self.has_keys(entry, args) {
                     return Err(NOT_LOCAL);
                 }
                 let (settings, db) = (self.settings, self.db);
@@ -186,31 +195,42 @@ impl Host<'_> {
         self.find(args).map(|_| true).map_err(|_| SYNTAX)
     }
 
-    /// Looks at the clock; whether the script is to end. Others learn when it takes too long.
-    pub(super) fn is_to_end(&mut self) -> bool {
-        let scripts: &Scripts = &self.outside.shared.scripts;
-        let since = *self.script.clock.since.get_or_insert_with(Instant::now);
-        let Some(threshold) = self.script.clock.threshold else { return false };
-        if !self.script.clock.is_busy && since.elapsed() >= threshold {
-            self.script.clock.is_busy = true;
-            scripts.begin_busy();
+    /// Looks at the clock; why the script is to end, if it is. Others learn when it takes too long.
+    pub(super) fn is_to_end(&mut self) -> Option<&'static [u8]> {
+        let busy = &self.outside.shared.scripts.busy;
+        let Running { clock, has_written, kind, called, .. } = &mut self.script;
+        let since = *clock.since.get_or_insert_with(Instant::now);
+        let threshold = clock.threshold?;
+        if !clock.is_busy && since.elapsed() >= threshold {
+            clock.is_busy = true;
+            busy.begin(*kind);
+            if let Some((name, command)) = called.take() {
+                busy.slow().push(Slow { name, command, since });
+            }
             crate::log::warning(format_args!(
                 "Slow script detected: still in execution after {} milliseconds. You can try killing the script using the \
-                 SCRIPT KILL command.",
-                since.elapsed().as_millis()
+                 {} KILL command.",
+                since.elapsed().as_millis(),
+                if *kind == Kind::Script { "SCRIPT" } else { "FUNCTION" }
             ));
         }
-        if self.script.clock.is_busy && self.script.has_written {
-            scripts.spare_busy();
+        if clock.is_busy && *has_written {
+            busy.spare(*kind);
         }
-        self.script.clock.is_busy && !self.script.has_written && scripts.is_killed()
+        (clock.is_busy && !*has_written && busy.is_killed(*kind)).then_some(kind.end())
     }
 }
 
 impl Drop for Host<'_> {
     fn drop(&mut self) {
         if self.script.clock.is_busy {
-            self.outside.shared.scripts.end_busy();
+            let busy = &self.outside.shared.scripts.busy;
+            if self.script.kind == Kind::Function {
+                let mut slow = busy.slow();
+                let place = slow.iter().position(|slow| Some(slow.since) == self.script.clock.since);
+                place.map(|place| slow.swap_remove(place));
+            }
+            busy.end(self.script.kind);
         }
     }
 }
