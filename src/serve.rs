@@ -1,6 +1,8 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
+mod ahead;
 mod watching;
 
+use self::ahead::look_ahead;
 use self::watching::{is_dirty, unwatch, watch};
 use crate::coordinate::batch::{Act, Batch, Queued, Run};
 use crate::coordinate::desk::changes_of_libraries;
@@ -13,6 +15,7 @@ use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, assemble};
 use crate::thread::core::Core;
+use crate::thread::places::Places;
 use shards::call::Call;
 use shards::commands::{Args, execute};
 use shards::effects::Effects;
@@ -30,6 +33,7 @@ struct Bench<'a> {
     effects: &'a mut Effects,
     stats: &'a mut Stats,
     scripting: &'a mut Scripting,
+    places: &'a mut Places,
     outside: Outside<'a>,
     now_ms: i64,
 }
@@ -45,8 +49,6 @@ struct Into<'a> {
 const SERVED_MAX: usize = 1024;
 /// Runs whose commands' keys are fetched from memory together.
 const SERVED_TOGETHER: usize = 8;
-/// Commands whose keys are fetched together, at most: more would push one another out.
-const LOOKED_AT_MAX: usize = 48;
 
 impl Core {
     /// Runs one command of a connection on a shard in hand.
@@ -69,14 +71,19 @@ impl Core {
         if let Handler::Script(command) = entry.handler {
             let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
             outside.writer = conn.id;
+            if is_watched {
+                outside.show_script(&conn.author(), entry.spec, db, args);
+            }
             let host = Host {
                 shards,
                 settings: &self.settings,
                 effects: &mut self.effects,
                 stats: &mut self.stats,
                 outside,
+                places: &mut self.places,
                 now_ms: self.now_ms,
                 no_touch: conn.session.no_touch,
+                remembers: conn.remembers(),
                 db,
                 script: Running::default(),
             };
@@ -152,6 +159,7 @@ impl Core {
             effects: &mut self.effects,
             stats: &mut self.stats,
             scripting: &mut self.scripting,
+            places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms.max(run.entered_ms),
         };
@@ -175,6 +183,7 @@ impl Core {
                     effects: &mut self.effects,
                     stats: &mut self.stats,
                     scripting: &mut self.scripting,
+                    places: &mut self.places,
                     outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
                     now_ms: unit.entered_ms(),
                 };
@@ -201,6 +210,7 @@ impl Core {
             effects: &mut self.effects,
             stats: &mut self.stats,
             scripting: &mut self.scripting,
+            places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: unit.entered_ms(),
         };
@@ -262,6 +272,7 @@ impl Core {
             effects: &mut self.effects,
             stats: &mut self.stats,
             scripting: &mut self.scripting,
+            places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms,
         };
@@ -447,14 +458,19 @@ impl Bench<'_> {
         if is_publish(entry) {
             self.outside.publish(entry.spec.name == "spublish", args, reply);
         } else if let Handler::Script(script) = entry.handler {
+            if let Some(author) = &batch.author {
+                self.outside.show_script(author, entry.spec, command.db, args);
+            }
             let host = Host {
                 shards: &mut *shards,
                 settings: self.settings,
                 effects: self.effects,
                 stats: self.stats,
                 outside: self.outside.reborrow(),
+                places: self.places,
                 now_ms: self.now_ms,
                 no_touch: batch.no_touch,
+                remembers: batch.remembers,
                 db: command.db,
                 script: Running::default(),
             };
@@ -542,16 +558,4 @@ fn serve_ready(
     in_hand.serve(|waiter, served| told.push((waiter.ticket, served)));
     finish_effects(effects, &mut shards[0], outside);
     told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));
-}
-
-/// Has the processor fetch what the commands of several runs will want, all at once instead of one after another.
-fn look_ahead(shard: &Shard, runs: &[Box<Run>]) {
-    runs.iter().for_each(|run| run.batch.look_at());
-    for look in 0..3 {
-        for command in runs.iter().flat_map(|run| &run.batch.commands).take(LOOKED_AT_MAX) {
-            if let Some((slot, hash)) = command.place() {
-                shard.prefetch(command.db, Hashed { bytes: &[], hash, slot }, look);
-            }
-        }
-    }
 }

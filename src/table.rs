@@ -30,6 +30,8 @@ pub enum Route {
     Keys,
     /// No keys: the shards are told by its [`Span`].
     NoKeys,
+    /// It runs a script: its shards are told by that.
+    Script,
     /// It does something to scripts or libraries, which takes all shards or none.
     Desk,
 }
@@ -159,7 +161,7 @@ fn route_of(spec: &'static Spec, handler: Handler) -> Route {
     }
     if let Handler::Script(command) = handler {
         let is_run = !command.needs_no_shards() && !command.changes_libraries();
-        return if is_run { Route::Keys } else { Route::Desk };
+        return if is_run { Route::Script } else { Route::Desk };
     }
     let single = |spec: &Spec| {
         matches!(

@@ -28,6 +28,8 @@ mod server;
 mod slowlog;
 mod transaction;
 
+pub(crate) use self::auth::{authenticate, introduce};
+
 /// A command of the server: its facts and its function.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerCommand {

@@ -94,6 +94,11 @@ fn shutdown(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     if manner.abort {
         return Err(Fault::new("ERR No shutdown in progress."));
     }
+    if let Some(kind) = cx.core.shared.scripts.busy.kind()
+        && !manner.nosave
+    {
+        return Err(kind.refusal());
+    }
     if manner.save && !manner.force {
         log::warning(format_args!("SHUTDOWN SAVE refused: this version of Braid keeps no snapshots"));
         return Err(Fault::new("ERR Errors trying to SHUTDOWN. Check logs."));

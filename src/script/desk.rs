@@ -195,32 +195,37 @@ fn write_library(reply: &mut Reply, library: &Library, with_code: bool) {
 }
 
 pub(super) fn function_stats(cx: &mut Desk<'_>, _: Args<'_>) -> Result<(), Fault> {
-    if cx.scripts.busy.kind() == Some(Kind::Script) {
+    write_stats(cx.scripts, cx.reply)
+}
+
+/// FUNCTION STATS, for whoever runs nothing.
+pub(crate) fn write_stats(scripts: &Scripts, reply: &mut Reply) -> Result<(), Fault> {
+    if scripts.busy.kind() == Some(Kind::Script) {
         return Err(Kind::Script.refusal());
     }
-    cx.reply.map(2);
-    cx.reply.bulk(b"running_script");
-    match cx.scripts.busy.slow().first() {
-        None => cx.reply.null(),
+    reply.map(2);
+    reply.bulk(b"running_script");
+    match scripts.busy.slow().first() {
+        None => reply.null(),
         Some(slow) => {
-            cx.reply.map(3);
-            cx.reply.bulk(b"name");
-            cx.reply.bulk(&slow.name);
-            cx.reply.bulk(b"command");
-            cx.reply.bulks(slow.command.iter().map(Vec::as_slice));
-            cx.reply.bulk(b"duration_ms");
-            cx.reply.integer(slow.since.elapsed().as_millis() as i64);
+            reply.map(3);
+            reply.bulk(b"name");
+            reply.bulk(&slow.name);
+            reply.bulk(b"command");
+            reply.bulks(slow.command.iter().map(Vec::as_slice));
+            reply.bulk(b"duration_ms");
+            reply.integer(slow.since.elapsed().as_millis() as i64);
         }
     }
-    let catalogue = cx.scripts.functions.catalogue();
-    cx.reply.bulk(b"engines");
-    cx.reply.map(1);
-    cx.reply.bulk(b"LUA");
-    cx.reply.map(2);
-    cx.reply.bulk(b"libraries_count");
-    cx.reply.integer(catalogue.libraries().len() as i64);
-    cx.reply.bulk(b"functions_count");
-    cx.reply.integer(catalogue.function_count() as i64);
+    let catalogue = scripts.functions.catalogue();
+    reply.bulk(b"engines");
+    reply.map(1);
+    reply.bulk(b"LUA");
+    reply.map(2);
+    reply.bulk(b"libraries_count");
+    reply.integer(catalogue.libraries().len() as i64);
+    reply.bulk(b"functions_count");
+    reply.integer(catalogue.function_count() as i64);
     Ok(())
 }
 

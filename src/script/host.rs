@@ -4,6 +4,7 @@ use crate::pubsub::Outside;
 use crate::serve::finish_effects;
 use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
+use crate::thread::places::Places;
 use shards::call::Call;
 use shards::commands::{Args, execute};
 use shards::effects::Effects;
@@ -14,6 +15,7 @@ use shards::settings::Settings;
 use shards::shard::Shard;
 use shards::slot::slot_of;
 use shards::spec::Flags;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What commands of a script run with.
@@ -25,9 +27,13 @@ pub(crate) struct Host<'a> {
     pub(crate) effects: &'a mut Effects,
     pub(crate) stats: &'a mut Stats,
     pub(crate) outside: Outside<'a>,
+    /// The connections of this thread, which are looked after when the script takes too long.
+    pub(crate) places: &'a mut Places,
     pub(crate) now_ms: i64,
     /// CLIENT NO-TOUCH.
     pub(crate) no_touch: bool,
+    /// The keys that are read are tracked (CLIENT TRACKING), for the writer.
+    pub(crate) remembers: bool,
     /// The database, which the script may change for itself.
     pub(crate) db: u16,
     /// How far the script is.
@@ -68,6 +74,9 @@ pub(crate) struct Stopwatch {
     pub(crate) since: Option<Instant>,
     pub(crate) is_busy: bool,
 }
+
+/// How long threads take to stop.
+const STOPPING: Duration = Duration::from_millis(50);
 
 const UNKNOWN: Fault = Fault::new("ERR Unknown Redis command called from script");
 const ARITY: Fault = Fault::new("ERR Wrong number of args calling Redis command from script");
@@ -115,7 +124,21 @@ impl Host<'_> {
             Handler::Script(_) => return Err(NOT_ALLOWED),
         }
         self.stats.ran_within(entry.id, start, &self.script.reply.bytes);
+        if self.effects.names_changes {
+            self.show(entry, args);
+        }
         Ok(())
+    }
+
+    /// Lets onlookers know of a command.
+    #[cold]
+    fn show(&mut self, entry: &Entry, args: Args<'_>) {
+        if self.outside.shared.exchange.is_monitored() {
+            self.outside.show_within(entry.spec, self.db, args);
+        }
+        if self.remembers {
+            self.outside.remember(self.outside.writer, entry.spec, args, self.shards, self.effects);
+        }
     }
 
     /// The command that is meant, if it exists and has so many arguments.
@@ -217,13 +240,31 @@ impl Host<'_> {
         if clock.is_busy && *has_written {
             busy.spare(*kind);
         }
-        (clock.is_busy && !*has_written && busy.is_killed(*kind)).then_some(kind.end())
+        if !clock.is_busy {
+            return None;
+        }
+        self.places.look_after(self.outside.shared, *kind);
+        if self.outside.shared.stopping.load(Ordering::SeqCst) {
+            return Some(self.give_up());
+        }
+        (!self.script.has_written && busy.is_killed(self.script.kind)).then(|| self.script.kind.end())
+    }
+
+    /// The server stops, and does not wait for the script: what it has done is kept nowhere.
+    #[cold]
+    fn give_up(&mut self) -> &'static [u8] {
+        // All threads were told. They have done so before the shards are in any other hand.
+        std::thread::sleep(STOPPING);
+        self.effects.clear();
+        self.script.limits.reads_only = true;
+        b"ERR The server is shutting down"
     }
 }
 
 impl Drop for Host<'_> {
     fn drop(&mut self) {
-        if self.script.clock.is_busy {
+        // While the server stops, nothing but that is to be done.
+        if self.script.clock.is_busy && !self.outside.shared.stopping.load(Ordering::SeqCst) {
             let busy = &self.outside.shared.scripts.busy;
             if self.script.kind == Kind::Function {
                 let mut slow = busy.slow();

@@ -125,7 +125,7 @@ impl Loaded {
         Ok(())
     }
 
-    fn release(&mut self, kept: Vec<i32>) {
+    fn release(&self, kept: Vec<i32>) {
         let lua = self.machine.lua();
         kept.into_iter().for_each(|kept| lua.release(kept));
         lua.set_top(0);

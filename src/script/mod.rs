@@ -325,7 +325,7 @@ impl Scripting {
         let asked = asked?;
         let shared = host.outside.shared;
         let met = self.meet(&shared.scripts, sha, source)?;
-        if !host.has_all() && !(met.script.is_local && are_in_hand(asked.keys, host)) {
+        if !(host.has_all() || met.script.is_local && are_in_hand(asked.keys, host)) {
             // It was not known when its shards were chosen.
             return Err(NO_SCRIPT);
         }
@@ -391,7 +391,7 @@ impl Scripting {
         let catalogue = self.catalogue(&shared.scripts);
         let (library, place) = catalogue.function(args[1]).ok_or(NO_FUNCTION)?;
         let asked = Asked::read(args, NO_COUNT)?;
-        if !host.has_all() && !(library.is_local && are_in_hand(asked.keys, host)) {
+        if !(host.has_all() || library.is_local && are_in_hand(asked.keys, host)) {
             // It was not there when its shards were chosen.
             return Err(NO_FUNCTION);
         }
