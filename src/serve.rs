@@ -5,7 +5,6 @@ mod watching;
 use self::ahead::look_ahead;
 use self::watching::{is_dirty, unwatch, watch};
 use crate::coordinate::batch::{Act, Batch, Queued, Run};
-use crate::coordinate::desk::changes_of_libraries;
 use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::{Kind, Part, Unit};
 use crate::pubsub::Outside;
@@ -369,7 +368,7 @@ impl Bench<'_> {
                     let dirty = is_dirty(&mut self.call(shards, batch, reply), watching);
                     unwatch(shards, watching);
                     if dirty {
-                        let given_up = changes_of_libraries(batch);
+                        let given_up = crate::coordinate::desk::changes_of_libraries(batch);
                         self.outside.shared.scripts.functions.announced_are_done(given_up);
                         self.finish(shards);
                         self.show_end(batch);

@@ -99,10 +99,11 @@ impl Host<'_> {
         if flags.has(Flags::NOSCRIPT) {
             return Err(NOT_ALLOWED);
         }
+        let may_write = flags.has_any(Flags::WRITE.and(Flags::MAY_REPLICATE));
+        if may_write && self.script.limits.reads_only && !self.script.has_written {
+            return Err(READ_ONLY);
+        }
         if flags.has(Flags::WRITE) {
-            if self.script.limits.reads_only {
-                return Err(READ_ONLY);
-            }
             if self.script.limits.no_memory && !self.script.has_written && flags.has(Flags::DENYOOM) {
                 return Err(OUT_OF_MEMORY);
             }
