@@ -24,6 +24,7 @@ pub mod save;
 pub mod saves;
 pub mod scan;
 pub mod snapshot;
+pub mod store;
 
 /// Why loading ends that was asked to.
 const STOPPED: &str = "the server is asked to stop";

@@ -15,16 +15,16 @@
 use super::commit::{Tied, Units, cut};
 use super::format::{BLOCK_HEAD_BYTES_MAX, FileHead, Frame, HEAD_BYTES, Policy, is_whole, read_block_head};
 use super::manifest::{Directory, Epoch};
+use super::store::{Reading, Store};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// How the blocks of one file are read.
 #[derive(Debug)]
 pub struct BlockReader {
-    file: BufReader<File>,
+    file: BufReader<Reading>,
     path: PathBuf,
     /// What its head says.
     pub head: FileHead,
@@ -56,11 +56,11 @@ impl BlockReader {
     ///
     /// # Errors
     /// It cannot be read, or is another's: in words for the log.
-    pub fn open(path: &Path) -> Result<Option<BlockReader>, String> {
+    pub fn open(store: &dyn Store, path: &Path) -> Result<Option<BlockReader>, String> {
         let told = |error: std::io::Error| format!("Can't read {}: {error}", path.display());
-        let file = File::open(path).map_err(told)?;
-        let len = file.metadata().map_err(told)?.len();
-        let mut file = BufReader::with_capacity(READ_BYTES, file);
+        let file = store.open(path).map_err(told)?;
+        let len = file.len().map_err(told)?;
+        let mut file = BufReader::with_capacity(READ_BYTES, Reading::new(file));
         let mut bytes = vec![0; HEAD_BYTES.min(usize::try_from(len).unwrap_or(HEAD_BYTES))];
         file.read_exact(&mut bytes).map_err(told)?;
         match FileHead::read(&bytes) {
@@ -146,10 +146,9 @@ impl BlockReader {
     /// # Errors
     /// The system's, in words for the log.
     pub fn synced_behind(&mut self, lsn: u64) -> Result<u64, String> {
-        let mut file = File::open(&self.path).map_err(|error| self.told(&error))?;
-        file.seek(SeekFrom::Start(self.at)).map_err(|error| self.told(&error))?;
+        self.seek(self.at)?;
         let mut rest = Vec::new();
-        file.read_to_end(&mut rest).map_err(|error| self.told(&error))?;
+        self.file.read_to_end(&mut rest).map_err(|error| self.told(&error))?;
         let mut synced = 0;
         let mut at = 1;
         while at + 12 < rest.len() {
@@ -215,7 +214,7 @@ pub fn scan(
     let mut broken: Option<(PathBuf, u64)> = None;
     for (number, piece) in epoch.pieces.iter().enumerate() {
         let path = directory.file(&piece.files[shard]);
-        let Some(mut reader) = open_piece(&path, epoch, shard, piece.generation)? else {
+        let Some(mut reader) = open_piece(directory, &path, epoch, shard, piece.generation)? else {
             note_break(&mut broken, &mut found, &path, 0, 0);
             continue;
         };
@@ -262,7 +261,7 @@ fn is_behind(
 ) -> Result<bool, String> {
     for piece in &epoch.pieces[from..] {
         let path = directory.file(&piece.files[shard]);
-        if let Some(mut reader) = open_piece(&path, epoch, shard, piece.generation)?
+        if let Some(mut reader) = open_piece(directory, &path, epoch, shard, piece.generation)?
             && let Some(block) = reader.next(None)?
         {
             return Ok(block.lsn != end);
@@ -272,12 +271,13 @@ fn is_behind(
 }
 
 fn open_piece(
+    directory: &Directory,
     path: &Path,
     epoch: &Epoch,
     shard: usize,
     generation: u64,
 ) -> Result<Option<BlockReader>, String> {
-    let reader = BlockReader::open(path)?;
+    let reader = BlockReader::open(&*directory.store, path)?;
     if let Some(reader) = &reader {
         let head = &reader.head;
         let is_it =
