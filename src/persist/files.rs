@@ -14,6 +14,7 @@ pub struct JournalFile {
     /// Which piece of the journal it is.
     pub generation: u64,
     end: AtomicU64,
+    synced: AtomicU64,
     is_spoilt: AtomicBool,
 }
 
@@ -31,6 +32,7 @@ impl JournalFile {
             file,
             generation: head.generation,
             end: AtomicU64::new(bytes.len() as u64),
+            synced: AtomicU64::new(bytes.len() as u64),
             is_spoilt: AtomicBool::new(false),
         })
     }
@@ -42,6 +44,11 @@ impl JournalFile {
     /// So many bytes more have been written.
     pub fn grow(&self, bytes: u64) {
         self.end.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// Whether all of it that is known to be written is on the disk.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Relaxed) >= self.end()
     }
     /// Whether a sync of it failed: what was written to it may be lost, whatever a later sync says.
     #[must_use]
@@ -58,7 +65,11 @@ impl JournalFile {
     /// # Errors
     /// The system's; then the file is spoilt.
     pub fn sync(&self) -> io::Result<()> {
+        let end = self.end();
         let result = self.file.sync();
+        if result.is_ok() {
+            self.synced.fetch_max(end, Ordering::Relaxed);
+        }
         self.is_spoilt.fetch_or(result.is_err(), Ordering::Relaxed);
         result
     }

@@ -187,8 +187,8 @@ pub struct Found {
     pub tied: VecDeque<Tied>,
     /// Marks: their units, and where they end.
     pub marks: Vec<(u64, u64)>,
-    /// Where the last frame ends that was not written under `always`.
-    pub lax_to: u64,
+    /// What was not written under `always`: stretches, from where to where.
+    pub lax: Vec<(u64, u64)>,
     /// Bytes behind the valid ones, and in which file, from which offset on.
     pub tail: Option<(PathBuf, u64, u64)>,
     /// Records.
@@ -333,10 +333,13 @@ fn take_frames(block: &Block<'_>, found: &mut Found, shard: usize, units: &mut U
             let unit = frame.unit.map(|(unit, _)| unit);
             found.tied.push_back(Tied { start, end, unit, after: frame.after });
         }
-        if block.policy != Policy::Always {
-            found.lax_to = end;
-        }
         start = end;
+    }
+    if block.policy != Policy::Always {
+        match found.lax.last_mut().filter(|last| last.1 == block.lsn) {
+            Some(last) => last.1 = start,
+            None => found.lax.push((block.lsn, start)),
+        }
     }
     found.end = start;
     Some(())
@@ -352,8 +355,10 @@ pub fn settle(found: &[Found], units: &Units, is_same_boot: bool) -> Vec<u64> {
         return whole;
     }
     let mark = last_mark(found, &whole).unwrap_or_else(|| found.iter().map(|found| found.start).collect());
-    // Behind it nothing but what was on the disk before it was acknowledged?
-    let is_strict = found.iter().zip(&mark).all(|(found, mark)| found.lax_to <= *mark);
+    // Between it and there nothing but what was on the disk before it was acknowledged?
+    let is_strict = found.iter().zip(mark.iter().zip(&whole)).all(|(found, (mark, whole))| {
+        found.lax.iter().rev().take_while(|lax| lax.1 > *mark).all(|lax| lax.0.max(*mark) >= *whole)
+    });
     if is_strict { whole } else { mark.to_vec() }
 }
 
