@@ -1,6 +1,7 @@
 //! The `braid` server.
 use braid::{cli, config, log, memory, server, signals};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 #[global_allocator]
 static ALLOCATOR: memory::Jemalloc = memory::Jemalloc;
@@ -46,15 +47,21 @@ fn serve(config: config::Config) -> Result<(), String> {
     let pidfile = write_pidfile(&config.pidfile);
     let signals = signals::Signals::block()?;
     let port = config.port;
-    let running = server::start(config)?;
     log::set_role(log::Role::Primary);
+    let mut running = server::start(config)?;
+    signals.stop_on_signal(std::sync::Arc::clone(&running.shared))?;
     log::notice(format_args!(
         "Running with {} shard{}, port {port}",
         running.shared.shard_count(),
         if running.shared.shard_count() == 1 { "" } else { "s" },
     ));
+    let loaded = running.wait_until_loaded();
+    if running.shared.stopping.load(Ordering::Relaxed) && loaded.is_err() {
+        log::warning(format_args!("Asked to stop during loading, exiting now."));
+        return Ok(());
+    }
+    loaded?;
     log::notice(format_args!("Ready to accept connections"));
-    signals.stop_on_signal(std::sync::Arc::clone(&running.shared))?;
     running.join()?;
     if let Some(path) = pidfile
         && let Err(error) = std::fs::remove_file(&path)

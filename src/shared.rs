@@ -4,6 +4,7 @@ use crate::coordinate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::persist::journal::Journal;
 use crate::persist::keeper::Keeper;
+use crate::persist::progress::Progress;
 use crate::persist::rewrite::Rewrites;
 use crate::persist::saves::Saves;
 use crate::pubsub::Exchange;
@@ -82,6 +83,8 @@ pub struct Shared {
     /// Commands that wait for keys on several shards, or may come to: while there are any, transactions that span shards are gathered, so that
     /// those who wait are served after the whole of them.
     pub spanning_waits: AtomicUsize,
+    /// How far the loading of the dataset is.
+    pub progress: Progress,
     /// The dataset is being loaded.
     pub loading: AtomicBool,
     /// CLIENT PAUSE: twice the time until when (ms since 1970), and 1 more if it holds all commands; 0 for none.
@@ -260,6 +263,7 @@ impl Shared {
             connections_received: AtomicU64::new(0),
             clients_max: AtomicUsize::new(config.maxclients as usize),
             spanning_waits: AtomicUsize::new(0),
+            progress: Progress::default(),
             loading: AtomicBool::new(false),
             pause: AtomicI64::new(0),
             over_bytes: AtomicU64::new(0),

@@ -2,6 +2,7 @@
 use super::{Outcome, Server, ServerCommand};
 use crate::config::version::{BRAID_VERSION, REDIS_VERSION};
 use crate::config::{Config, Supervised};
+use crate::persist::progress::Progress;
 use crate::process::{self, Whose};
 use crate::pubsub::Kind;
 use crate::report::Report;
@@ -255,7 +256,9 @@ pub(super) fn difference(one: usize, other: usize) -> i64 {
 fn persistence(facts: &Facts<'_>, page: &mut Page) {
     let saves = facts.shared.saves.facts();
     let changes = facts.shared.dirty().saturating_sub(saves.saved_dirty);
-    page.zeros(&["loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
+    let is_loading = facts.shared.loading.load(Relaxed);
+    page.line("loading", u8::from(is_loading));
+    page.zeros(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
     let (done, total) = saves.keys;
     page.line("current_fork_perc", format_args!("{:.2}", 100.0 * done as f64 / total.max(1) as f64));
     page.line("current_save_keys_processed", done);
@@ -268,9 +271,14 @@ fn persistence(facts: &Facts<'_>, page: &mut Page) {
     let running_seconds = saves.running_since_ms.map_or(-1, |since_ms| (wall_ms() - since_ms) / 1000);
     page.line("rdb_current_bgsave_time_sec", running_seconds);
     page.line("rdb_saves", saves.saves);
-    page.zeros(&["rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
+    page.line("rdb_last_cow_size", 0);
+    page.line("rdb_last_load_keys_expired", facts.shared.progress.keys_expired.load(Relaxed));
+    page.line("rdb_last_load_keys_loaded", facts.shared.progress.keys_loaded.load(Relaxed));
     journals(facts.shared, page);
     page.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
+    if is_loading {
+        loading(&facts.shared.progress, page);
+    }
 }
 
 fn journals(shared: &Shared, page: &mut Page) {
@@ -295,6 +303,15 @@ fn journals(shared: &Shared, page: &mut Page) {
     page.line("aof_buffer_length", facts.waiting_bytes);
     page.line("aof_pending_bio_fsync", facts.pending_syncs);
     page.line("aof_delayed_fsync", facts.delayed_syncs);
+}
+
+fn loading(progress: &Progress, page: &mut Page) {
+    page.line("loading_start_time", progress.started_ms.load(Relaxed) / 1000);
+    page.line("loading_total_bytes", progress.total_bytes.load(Relaxed));
+    page.line("loading_rdb_used_mem", progress.used_memory_bytes.load(Relaxed));
+    page.line("loading_loaded_bytes", progress.loaded_bytes.load(Relaxed));
+    page.line("loading_loaded_perc", format_args!("{:.2}", progress.share() * 100.0));
+    page.line("loading_eta_seconds", progress.eta_seconds(wall_ms()));
 }
 
 fn stats(facts: &Facts<'_>, page: &mut Page) {

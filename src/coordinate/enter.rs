@@ -66,7 +66,8 @@ impl Core {
     /// Whether a command for `shard` may be entered by running it here and now.
     #[inline]
     fn may_run_here(&mut self, conn: &Conn, shard: usize) -> bool {
-        if self.shared.shard_count() == 1 {
+        // While it is loaded even the only shard is elsewhere.
+        if self.shared.shard_count() == 1 && self.strands[0].is_some() {
             return true;
         }
         if let Some((open, _)) = &self.open {

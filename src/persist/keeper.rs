@@ -140,12 +140,21 @@ impl Keeper {
         epoch::settle(&self.directory, &mut self.manifest(), until)
     }
 
-    /// Begins an epoch: the shards, which nobody uses yet, write their journals from now on.
+    /// Begins an epoch: the shards, which nobody uses yet, write their journals from now on. `bases`, if there are any, take the
+    /// place of all that was there.
     ///
     /// # Errors
     /// The system's, in words for the log.
-    pub fn begin(&self, shared: &Shared, shards: &mut [Box<Shard>]) -> Result<(), String> {
+    pub fn begin(
+        &self,
+        shared: &Shared,
+        shards: &mut [Box<Shard>],
+        bases: Vec<String>,
+    ) -> Result<(), String> {
         let mut manifest = self.manifest();
+        if !bases.is_empty() {
+            *manifest = Manifest { bases, epochs: Vec::new() };
+        }
         let files = epoch::begin(&self.directory, &mut manifest, shards.len()).map_err(|error| {
             format!("Can't begin the journal in {}: {error}", self.directory.path().display())
         })?;

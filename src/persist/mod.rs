@@ -9,12 +9,16 @@ pub mod clerk;
 pub mod commit;
 pub mod epoch;
 pub mod files;
+pub(crate) mod foreign;
 pub mod format;
+pub(crate) mod intake;
 pub mod journal;
 pub mod keeper;
+pub mod load;
 pub mod manifest;
 pub mod marks;
 pub mod needs;
+pub mod progress;
 pub mod rdb;
 pub mod record;
 pub mod replay;
@@ -25,6 +29,7 @@ pub mod saves;
 pub mod scan;
 pub mod snapshot;
 pub mod store;
+pub(crate) mod window;
 
 /// Why loading ends that was asked to.
 const STOPPED: &str = "the server is asked to stop";

@@ -1,15 +1,18 @@
 //! From the files of a directory back to a dataset.
-use super::apply::{Appliers, Plan};
+use super::apply::{Appliers, Trouble};
 use super::commit::Units;
+use super::intake::Intake;
 use super::keeper::Keeper;
+use super::load::{open, rdb_refused};
 use super::manifest::{Directory, Epoch};
+use super::progress::Bar;
 use super::replay::replay;
 use super::scan::{Found, scan, settle};
 use crate::log;
 use crate::shared::Shared;
-use shards::shard::Shard;
+use crate::thread::wall_ms;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// How a restore goes about a torn tail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,37 +82,64 @@ fn tell_tails(found: &[Found], until: &[u64], tails: Tails) -> Result<(), String
     Ok(())
 }
 
-/// Brings back what the directory of a keeper holds, into empty shards.
+/// Brings back what the journals' directory holds, whose keeper the server has.
 ///
 /// # Errors
-/// As [`settle_last_epoch`], or a record cannot be carried out: in words for the log.
-#[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
-pub fn restore(
-    keeper: &Keeper,
-    shared: &Arc<Shared>,
-    shards: Vec<Box<Shard>>,
-    now_ms: i64,
-) -> Result<Vec<Box<Shard>>, String> {
+/// As [`settle_last_epoch`], or something cannot be carried out: in words for the log.
+pub(crate) fn restore(appliers: &mut Appliers, shared: &Shared) -> Result<(), String> {
     let config = shared.config();
+    let keeper = shared.keeper.get().ok_or("the journals' directory is not open")?;
     let tails = if config.aof_load_truncated { Tails::Cut } else { Tails::Refuse };
-    settle_last_epoch(keeper, tails, |_| {})?;
     let manifest = keeper.manifest().clone();
-    let plan = Plan { at_ms: now_ms, ..Plan::default() };
-    let mut appliers = Appliers::start(shards, shared, plan).map_err(|trouble| trouble.what)?;
+    let bytes = |name: &str| std::fs::metadata(keeper.directory.file(name)).map_or(0, |file| file.len());
+    let base_bytes: u64 = manifest.bases.iter().map(|name| bytes(name)).sum();
+    let all_bytes: u64 = manifest.files().map(bytes).sum();
+    // Journals are read twice: first it is found out up to where they count.
+    shared.progress.begin(wall_ms(), base_bytes + 2 * (all_bytes - base_bytes));
+    let mut way = Way { shared, bar: Bar::new(), tell_at: 0 };
+    settle_last_epoch(keeper, tails, |bytes| way.add(bytes))?;
+    let manifest = keeper.manifest().clone();
+    let mut intake = Intake::new(appliers, &shared.progress);
+    intake.before_bytes = shared.progress.loaded_bytes.load(Ordering::Relaxed);
+    intake.checks_sums = config.rdbchecksum;
+    for name in &manifest.bases {
+        let path = keeper.directory.file(name);
+        let outcome = open(&path).map_err(Trouble::new).and_then(|file| intake.rdb(file));
+        outcome.map_err(|trouble| rdb_refused(&path, &trouble))?;
+    }
+    drop(intake);
     for epoch in &manifest.epochs {
-        let carried_out = replay(
+        replay(
             &keeper.directory,
             epoch,
             |record| {
                 let args: SmallVec<[&[u8]; 12]> = record.args().collect();
                 appliers.command(record.db, &args).map_err(|trouble| trouble.what)
             },
-            |_| {},
-        );
-        carried_out?;
+            |bytes| way.add(bytes),
+        )?;
         appliers.settle().map_err(|trouble| trouble.what)?;
     }
-    let (shards, outcome) = appliers.finish();
-    outcome.map_err(|trouble| trouble.what)?;
-    Ok(shards)
+    Ok(())
+}
+
+/// How far a restore is.
+struct Way<'a> {
+    shared: &'a Shared,
+    bar: Bar,
+    tell_at: u64,
+}
+
+/// Bytes between two looks at how far one is.
+const TOLD_BYTES: u64 = 1 << 20;
+
+impl Way<'_> {
+    fn add(&mut self, bytes: u64) {
+        let progress = &self.shared.progress;
+        let done = progress.loaded_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if done >= self.tell_at {
+            self.tell_at = done + TOLD_BYTES;
+            self.bar.show("Loading", done, progress.total_bytes.load(Ordering::Relaxed));
+        }
+    }
 }

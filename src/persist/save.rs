@@ -77,6 +77,26 @@ pub fn save_in_hand(shared: &Arc<Shared>, shards: &mut [Box<Shard>], now_ms: i64
     carry_through(&snapshot, shards, now_ms)
 }
 
+/// Writes what these shards, which are all there are, hold into a file each.
+///
+/// # Errors
+/// Why it failed, in words.
+pub fn bases_in_hand(
+    shared: &Arc<Shared>,
+    shards: &mut [Box<Shard>],
+    paths: Vec<PathBuf>,
+    now_ms: i64,
+) -> Result<(), String> {
+    let order = order(&shared.config(), shards.len(), Sinks::PerShard(paths));
+    let snapshot =
+        shared.saves.prepare(shared, Purpose::Rewrite, order, |_| {}).map_err(|refused| match refused {
+            Refused::Failed(why) => why,
+            Refused::Busy(_) => "another snapshot is under way".to_owned(),
+        })?;
+    shards.iter_mut().for_each(|shard| snapshot.begin(shard));
+    carry_through(&snapshot, shards, now_ms)
+}
+
 /// Goes on with a snapshot to its end.
 fn carry_through(snapshot: &Snapshot, shards: &mut [Box<Shard>], now_ms: i64) -> Result<(), String> {
     for shard in shards.iter_mut().filter(|shard| shard.has_snapshot()) {

@@ -166,13 +166,13 @@ pub struct Core {
 }
 
 impl Core {
-    /// Thread `id`, which owns `strand`.
+    /// Thread `id` with the strand that it owns; none where that comes later, by its door.
     #[must_use]
-    pub fn new(id: usize, shared: Arc<Shared>, strand: Strand) -> Core {
+    pub fn new(id: usize, shared: Arc<Shared>, strand: Option<Strand>) -> Core {
         let count = shared.shard_count();
         let config = shared.config();
         let mut strands: Vec<_> = (0..count).map(|_| None).collect();
-        strands[id] = Some(strand);
+        strands[id] = strand;
         let mut stats = Stats::default();
         stats.follow(&config);
         let eviction = policy_of(config.maxmemory_policy, config.maxmemory_samples);

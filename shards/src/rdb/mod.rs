@@ -26,6 +26,7 @@ mod zset;
 
 pub use decode::{Decoder, Loaded, Step, decode};
 pub use encode::{encode, encode_object, kind_of, serialized_bytes, version_of};
+pub(crate) use encode::{encode_lent, stream_tail};
 pub use extent::Extent;
 pub use reader::Reader;
 

@@ -66,6 +66,12 @@ impl<'a> Reader<'a> {
     pub fn left(&self) -> usize {
         self.window.len() - self.at
     }
+    /// What the window still has.
+    #[inline]
+    #[must_use]
+    pub fn ahead(&self) -> &'a [u8] {
+        &self.window[self.at..]
+    }
     /// Reads with `read`; where that fails, as if nothing had been read.
     pub fn whole<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Bad>) -> Result<T, Bad> {
         let at = self.at;

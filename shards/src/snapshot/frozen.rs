@@ -1,8 +1,9 @@
 //! Large values as they were at one instant, to be serialized by another thread.
 use crate::keyspace::{Entry, EntryRef, StrRef};
 use crate::rdb::writer::{self, Out};
-use crate::rdb::{VERSION_COMMON, encode_object};
+use crate::rdb::{VERSION_COMMON, encode_lent, encode_object, stream_tail};
 use crate::values::Object;
+use crate::values::lent::Lent;
 
 /// A value that takes more bytes than this is not serialized where it is found.
 const LARGE_BYTES: usize = 8 * 1024;
@@ -25,13 +26,19 @@ pub struct Frozen(Form);
 #[derive(Debug)]
 enum Form {
     String(Vec<u8>),
+    /// A copy: it is one piece, or somebody is reading it already.
     Object(Object),
+    /// The pieces that it consisted of, and the bytes that they take.
+    Lent(Lent, usize),
 }
 
 impl Frozen {
     /// The value of an entry as it is now.
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "who freezes has the entry for itself")]
     pub(super) fn of(entry: &mut Entry) -> Frozen {
+        let weight_bytes = entry.view().memory_bytes();
+        if let Some(lent) = Lent::of(entry, |stream| stream_tail(stream, VERSION_COMMON)) {
+            return Frozen(Form::Lent(lent, weight_bytes));
+        }
         Frozen(match entry.view().as_object() {
             Some(object) => Form::Object(object.copy()),
             None => Form::String(entry.view().string().bytes(&mut [0; 20]).to_vec()),
@@ -44,6 +51,7 @@ impl Frozen {
         match &self.0 {
             Form::String(bytes) => bytes.len(),
             Form::Object(object) => object.memory_bytes(),
+            Form::Lent(_, bytes) => *bytes,
         }
     }
 
@@ -52,6 +60,7 @@ impl Frozen {
         match &self.0 {
             Form::String(bytes) => writer::blob(out, bytes),
             Form::Object(object) => encode_object(object, VERSION_COMMON, out),
+            Form::Lent(lent, _) => encode_lent(lent, out),
         }
     }
 }

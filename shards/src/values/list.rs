@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "an entry keeps the address of what this holds")]
 use super::listpack::{Listpack, Wanted};
 use super::quicklist::{self, Limit, Quicklist};
-use super::{Kind, TAG};
+use super::run::Run;
+use super::{Kind, Line, TAG};
 use crate::digest::Digest;
 use crate::keyspace::StrRef;
 use crate::memory::allocation_bytes;
@@ -11,6 +12,8 @@ use std::ops::{ControlFlow, Range};
 
 /// The tag of a word that is the address of a quicklist; that of a listpack is 0.
 const QUICK: u64 = 1;
+/// The form of a listpack that stands in line.
+const PACK_IN_LINE: u8 = 12;
 
 /// A list, in one of its encodings. An entry keeps only the address of what is inside.
 #[derive(Debug)]
@@ -60,6 +63,11 @@ impl List {
         {
             *self = List::Quick(Box::new(Quicklist::new(std::mem::take(pack), settings)));
         }
+    }
+
+    /// All nodes as they are now, for a reader; nothing where it is small, or somebody is still reading.
+    pub(crate) fn lend(&mut self) -> Option<quicklist::View> {
+        if let List::Quick(quick) = self { quick.lend() } else { None }
     }
 
     /// Becomes a listpack again, if it has shrunk enough. Comes after elements were removed.
@@ -209,6 +217,7 @@ impl Kind for List {
     const FORM: u8 = 7;
     const NAME: &'static str = "list";
     const TYPE: u32 = 1;
+    const IN_LINE: &'static [u8] = &[PACK_IN_LINE];
 
     fn empty() -> Self {
         List::Pack(Listpack::new())
@@ -227,6 +236,19 @@ impl Kind for List {
             // SAFETY: a word without a tag is the address of a listpack, which nobody else turns back.
             List::Pack(unsafe { Listpack::from_address(word) })
         }
+    }
+    #[inline]
+    fn as_line(&self) -> Option<Line<'_>> {
+        if let List::Pack(pack) = self { Some(pack.as_line(PACK_IN_LINE)) } else { None }
+    }
+    #[inline]
+    fn into_run(self) -> Result<Run, List> {
+        if let List::Pack(pack) = self { Ok(pack.into_run()) } else { Err(self) }
+    }
+    #[inline]
+    unsafe fn from_run(form: u8, run: Run) -> Option<List> {
+        // SAFETY: only a listpack stands in line, and the caller says that it does.
+        (form == PACK_IN_LINE).then(|| List::Pack(unsafe { Listpack::from_run(run) }))
     }
     fn len(&self) -> usize {
         match self {

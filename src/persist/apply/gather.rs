@@ -38,6 +38,20 @@ impl Appliers {
         }
     }
 
+    /// Takes in the code of a library of functions.
+    ///
+    /// # Errors
+    /// It is none, or is there already.
+    pub fn function(&mut self, code: &[u8]) -> Result<(), Trouble> {
+        // What there are no functions for is not silently lost.
+        let name = code.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let what = format!(
+            "the dataset has a library of functions, which cannot be loaded: {}",
+            name.escape_ascii()
+        );
+        Err(Trouble::new(what).at(self.at))
+    }
+
     /// The command that is meant. Where commands are renamed, files of either name are read.
     fn find(&self, args: Args<'_>) -> Result<&'static Entry, Trouble> {
         let word = args.first().copied().unwrap_or_default();
