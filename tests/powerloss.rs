@@ -5,6 +5,8 @@
 //! are played. Afterwards everything acknowledged must be there as the policy promises it, units whole, each client's writes without
 //! a gap. `BRAID_SEED=123` runs one seed again, `BRAID_SIMULATIONS=1000000` looks at more of them.
 
+#[path = "powerloss/damage.rs"]
+mod damage;
 #[path = "simulation/dice.rs"]
 mod dice;
 #[path = "powerloss/disk.rs"]

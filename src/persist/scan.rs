@@ -349,12 +349,17 @@ fn take_frames(block: &Block<'_>, found: &mut Found, shard: usize, units: &mut U
 #[must_use]
 pub fn settle(found: &[Found], units: &Units, is_same_boot: bool) -> Vec<u64> {
     let ends: Vec<u64> = found.iter().map(|found| found.end).collect();
-    let tied: Vec<_> = found.iter().map(|found| found.tied.clone()).collect();
+    // What stands before a mark that is whole is whole: only what stands behind it needs a look.
+    let mark = last_mark(found, &ends).unwrap_or_else(|| found.iter().map(|found| found.start).collect());
+    let behind = |(found, mark): (&Found, &u64)| {
+        let before = found.tied.partition_point(|frame| frame.end <= *mark);
+        found.tied.range(before..).cloned().collect()
+    };
+    let tied: Vec<_> = found.iter().zip(&mark).map(behind).collect();
     let whole = cut(&ends, &tied, units);
     if is_same_boot {
         return whole;
     }
-    let mark = last_mark(found, &whole).unwrap_or_else(|| found.iter().map(|found| found.start).collect());
     // Between it and there nothing but what was on the disk before it was acknowledged?
     let is_strict = found.iter().zip(mark.iter().zip(&whole)).all(|(found, (mark, whole))| {
         found.lax.iter().rev().take_while(|lax| lax.1 > *mark).all(|lax| lax.0.max(*mark) >= *whole)
@@ -362,12 +367,12 @@ pub fn settle(found: &[Found], units: &Units, is_same_boot: bool) -> Vec<u64> {
     if is_strict { whole } else { mark.to_vec() }
 }
 
-/// Where the last mark ends that all of them have, within what is whole.
-fn last_mark(found: &[Found], whole: &[u64]) -> Option<SmallVec<[u64; 8]>> {
+/// Where the last mark ends that all of them have.
+fn last_mark(found: &[Found], ends: &[u64]) -> Option<SmallVec<[u64; 8]>> {
     let of_all = |unit: u64| -> Option<SmallVec<[u64; 8]>> {
-        let ends =
+        let marks =
             found.iter().map(|found| found.marks.iter().rev().find(|mark| mark.0 == unit).map(|mark| mark.1));
-        ends.zip(whole).map(|(end, whole)| end.filter(|end| end <= whole)).collect()
+        marks.zip(ends).map(|(mark, end)| mark.filter(|mark| mark <= end)).collect()
     };
     found[0].marks.iter().rev().find_map(|mark| of_all(mark.0))
 }

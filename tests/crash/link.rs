@@ -1,6 +1,6 @@
 //! A connection that ends when the server dies, and says so.
 use crate::resp::{Reply, decode, encode};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Link {
     stream: TcpStream,
     pending: Vec<u8>,
+}
+
+/// Why there is no reply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Missing {
+    /// The server is gone.
+    Gone,
+    /// It takes its time.
+    Late,
 }
 
 /// A command: its words.
@@ -38,7 +47,6 @@ impl Link {
     pub(crate) fn connect(address: SocketAddr) -> Option<Link> {
         let stream = TcpStream::connect(address).ok()?;
         stream.set_nodelay(true).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
         Some(Link { stream, pending: Vec::new() })
     }
     /// Sends commands in one go; whether the server is still there.
@@ -48,25 +56,35 @@ impl Link {
             let args: Vec<Vec<u8>> = command.iter().map(|word| word.clone().into_bytes()).collect();
             bytes.extend(encode(&args));
         }
-        self.stream.write_all(&bytes).is_ok()
+        self.send_bytes(&bytes)
+    }
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
     }
     /// The next reply, unless the server is gone.
     pub(crate) fn receive(&mut self) -> Option<Reply> {
+        match self.receive_within(PATIENCE) {
+            Ok(reply) => Some(reply),
+            Err(Missing::Gone) => None,
+            Err(Missing::Late) => panic!("no reply within {PATIENCE:?}"),
+        }
+    }
+    /// The next reply, if it comes so soon.
+    pub(crate) fn receive_within(&mut self, patience: Duration) -> Result<Reply, Missing> {
+        self.stream.set_read_timeout(Some(patience)).map_err(|_| Missing::Gone)?;
         loop {
             if let Some((reply, len)) = decode(&self.pending).expect("the server speaks RESP") {
                 self.pending.drain(..len);
-                return Some(reply);
+                return Ok(reply);
             }
             let mut chunk = [0; 16 * 1024];
             match self.stream.read(&mut chunk) {
-                Ok(0) => return None,
+                Ok(0) => return Err(Missing::Gone),
                 Ok(len) => self.pending.extend_from_slice(&chunk[..len]),
-                Err(error) => {
-                    let hangs =
-                        matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);
-                    assert!(!hangs, "no reply within {PATIENCE:?}");
-                    return None;
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return Err(Missing::Late);
                 }
+                Err(_) => return Err(Missing::Gone),
             }
         }
     }

@@ -36,7 +36,7 @@ struct Node {
 }
 
 /// A change of names since the directory was last synced.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Renaming {
     Set(PathBuf, usize),
     Remove(PathBuf),
@@ -83,6 +83,32 @@ impl Disk {
         if crash == Crash::Power {
             state.lose();
         }
+    }
+    /// Another disk with the same on it, synced.
+    pub(crate) fn copy(&self) -> Disk {
+        let copy = Disk::new(1, false);
+        let (from, mut to) = (self.lock(), copy.lock());
+        for (path, node) in &from.names {
+            let bytes = from.nodes[*node].bytes.clone();
+            let node = to.nodes.len();
+            to.nodes.push(Node { kept: bytes.clone(), bytes, writes: Vec::new() });
+            to.set_name(path, node);
+        }
+        to.kept_names = to.names.clone();
+        to.renamings.clear();
+        to.boots = from.boots;
+        drop(to);
+        copy
+    }
+    /// The files on it.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.lock().names.keys().cloned().collect()
+    }
+    /// Gives a file other bytes.
+    pub(crate) fn set_bytes(&self, path: &Path, bytes: &[u8]) {
+        let mut state = self.lock();
+        let node = state.names[path];
+        state.nodes[node] = Node { bytes: bytes.to_vec(), kept: bytes.to_vec(), writes: Vec::new() };
     }
     /// All bytes of a file, as they stand there.
     pub(crate) fn bytes(&self, path: &Path) -> Option<Vec<u8>> {

@@ -23,9 +23,9 @@ pub(crate) struct Seen {
 }
 
 /// What was read back: operations in the order in which they are carried out, each once for every shard's record of it.
-struct Restored {
-    manifest: Manifest,
-    ops: Vec<OpId>,
+pub(crate) struct Restored {
+    pub(crate) manifest: Manifest,
+    pub(crate) ops: Vec<OpId>,
 }
 
 /// Plays one seed.
@@ -83,7 +83,7 @@ fn play(seed: u64, is_liar: bool, seen: &mut Seen) -> Result<(), String> {
     }
 }
 
-fn restore(disk: &Disk, directory: &Directory) -> Result<Restored, String> {
+pub(crate) fn restore(disk: &Disk, directory: &Directory) -> Result<Restored, String> {
     let mut manifest = directory.read_manifest()?.unwrap_or_default();
     if let Some(last) = manifest.epochs.last().filter(|epoch| epoch.until.is_none()).cloned() {
         let until = where_it_ends(directory, &last, Tails::Cut, |_| {})?;
@@ -116,8 +116,18 @@ fn unique(ops: &[OpId]) -> Vec<OpId> {
     ops.iter().copied().filter(|op| known.insert(*op)).collect()
 }
 
-/// What is left of a life after it.
+/// Whether what is left of a life keeps the promises that were made, and is whole.
 fn check(life: &Life, restored: &[OpId], was_dark: bool, seen: &mut Seen) -> Result<(), String> {
+    let left = check_whole(life, restored)?;
+    check_promises(life, was_dark, &left)?;
+    seen.restored += left.len();
+    seen.lost += life.ops.iter().filter(|op| op.writes()).count() - left.len();
+    seen.acknowledged += life.acknowledged.len();
+    Ok(())
+}
+
+/// What is left of a life, if that is something that it did: units whole, nothing without what came before.
+pub(crate) fn check_whole(life: &Life, restored: &[OpId]) -> Result<BTreeSet<usize>, String> {
     let number = life.number();
     let ops = unique(restored);
     if ops.get(..life.kept.len()) != Some(&life.kept[..]) {
@@ -153,14 +163,11 @@ fn check(life: &Life, restored: &[OpId], was_dark: bool, seen: &mut Seen) -> Res
             return Err(format!("a client's operation {later} is left, but {gone:?} before it is not"));
         }
     }
-    check_promises(life, was_dark, &is_left)?;
-    seen.restored += left.len();
-    seen.lost += life.ops.iter().filter(|op| op.writes()).count() - left.len();
-    seen.acknowledged += life.acknowledged.len();
-    Ok(())
+    Ok(left.into_iter().collect())
 }
 
-fn check_promises(life: &Life, was_dark: bool, is_left: &impl Fn(&usize) -> bool) -> Result<(), String> {
+fn check_promises(life: &Life, was_dark: bool, left: &BTreeSet<usize>) -> Result<(), String> {
+    let is_left = |op: &usize| left.contains(op);
     let promised = if was_dark { &life.strict } else { &life.acknowledged };
     if let Some(op) = promised.iter().find(|op| !is_left(op)) {
         return Err(format!("operation {op} was acknowledged and is not there; dark: {was_dark}"));
