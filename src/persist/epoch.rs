@@ -5,27 +5,6 @@ use super::manifest::{Directory, Epoch, Manifest, Piece};
 use std::io;
 use std::sync::Arc;
 
-/// The start of the system under which this process runs: as long as it is the same, what was written is there.
-///
-/// Zeros where the system does not tell; then nobody relies on it.
-#[must_use]
-pub fn boot_id() -> [u8; 16] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let mut id = [0; 16];
-    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).unwrap_or("0");
-        *byte = u8::from_str_radix(pair, 16).unwrap_or(0);
-    }
-    id
-}
-
-/// Whether what was written under that start of the system is there, synced or not.
-#[must_use]
-pub fn is_same_boot(boot: [u8; 16]) -> bool {
-    boot != [0; 16] && boot == boot_id()
-}
-
 /// Makes the files of another piece for so many shards. The manifest is not changed.
 ///
 /// # Errors
@@ -35,13 +14,13 @@ pub fn make_piece(
     generation: u64,
     lsns: &[u64],
 ) -> io::Result<(Piece, Vec<Arc<JournalFile>>)> {
-    let boot = boot_id();
+    let boot = directory.store.boot();
     let mut piece = Piece { generation, files: Vec::new() };
     let mut files = Vec::new();
     for (shard, lsn) in lsns.iter().enumerate() {
         let name = directory.increment_name(generation, shard);
         let head = FileHead { shard: shard as u16, shards: lsns.len() as u16, generation, lsn: *lsn, boot };
-        files.push(Arc::new(JournalFile::create(&directory.file(&name), &head)?));
+        files.push(Arc::new(JournalFile::create(&*directory.store, &directory.file(&name), &head)?));
         piece.files.push(name);
     }
     directory.sync()?;
@@ -69,4 +48,20 @@ pub fn begin(
     directory.write_manifest(manifest)?;
     directory.remove_others(manifest);
     Ok(files)
+}
+
+/// Settles up to where the last epoch counts, and sees that what is kept of it is on the disk. The manifest on the disk is as it
+/// was.
+///
+/// # Errors
+/// The system's, in words for the log.
+pub fn settle(directory: &Directory, manifest: &mut Manifest, until: Vec<u64>) -> Result<(), String> {
+    let Some(last) = manifest.epochs.last_mut() else { return Ok(()) };
+    last.until = Some(until);
+    for name in last.pieces.iter().flat_map(|piece| &piece.files) {
+        let path = directory.file(name);
+        let synced = directory.store.open(&path).and_then(|file| file.sync());
+        synced.map_err(|error| format!("Can't sync {}: {error}", path.display()))?;
+    }
+    Ok(())
 }

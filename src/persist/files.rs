@@ -1,20 +1,20 @@
-//! The files of journals: opened, written at known places, synced. All calls to the disk of the journal are here.
+//! The files of journals: made, written at known places, synced.
 use super::format::FileHead;
 use super::journal::Job;
-use std::fs::{File, OpenOptions};
+use super::store::{Store, Stored};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::FileExt;
+use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A journal's file that is being written.
 #[derive(Debug)]
 pub struct JournalFile {
-    file: File,
+    file: Box<dyn Stored>,
     /// Which piece of the journal it is.
     pub generation: u64,
     end: AtomicU64,
+    synced: AtomicU64,
     is_spoilt: AtomicBool,
 }
 
@@ -23,15 +23,16 @@ impl JournalFile {
     ///
     /// # Errors
     /// The system's.
-    pub fn create(path: &Path, head: &FileHead) -> io::Result<JournalFile> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    pub fn create(store: &dyn Store, path: &Path, head: &FileHead) -> io::Result<JournalFile> {
+        let file = store.create(path)?;
         let bytes = head.to_bytes();
         file.write_all_at(&bytes, 0)?;
-        file.sync_all()?;
+        file.sync()?;
         Ok(JournalFile {
             file,
             generation: head.generation,
             end: AtomicU64::new(bytes.len() as u64),
+            synced: AtomicU64::new(bytes.len() as u64),
             is_spoilt: AtomicBool::new(false),
         })
     }
@@ -44,22 +45,31 @@ impl JournalFile {
     pub fn grow(&self, bytes: u64) {
         self.end.fetch_add(bytes, Ordering::Relaxed);
     }
+    /// Whether all of it that is known to be written is on the disk.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Relaxed) >= self.end()
+    }
     /// Whether a sync of it failed: what was written to it may be lost, whatever a later sync says.
     #[must_use]
     pub fn is_spoilt(&self) -> bool {
         self.is_spoilt.load(Ordering::Relaxed)
     }
-    /// Its descriptor.
+    /// Its descriptor, for who has the system write to it.
     #[must_use]
-    pub fn fd(&self) -> RawFd {
-        self.file.as_raw_fd()
+    pub fn fd(&self) -> Option<RawFd> {
+        self.file.fd()
     }
     /// Sees that all that was written is on the disk.
     ///
     /// # Errors
     /// The system's; then the file is spoilt.
     pub fn sync(&self) -> io::Result<()> {
-        let result = self.file.sync_data();
+        let end = self.end();
+        let result = self.file.sync();
+        if result.is_ok() {
+            self.synced.fetch_max(end, Ordering::Relaxed);
+        }
         self.is_spoilt.fetch_or(result.is_err(), Ordering::Relaxed);
         result
     }

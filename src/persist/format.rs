@@ -192,7 +192,7 @@ impl<'a> Frame<'a> {
             None
         } else {
             let unit = take_varint(&mut rest)?;
-            let count = take_count(&mut rest)?;
+            let count = take_count(&mut rest).filter(|count| *count > 0)?;
             let shards: Option<_> = (0..count).map(|_| take_shard(&mut rest)).collect();
             Some((unit, shards?))
         };

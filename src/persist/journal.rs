@@ -249,9 +249,8 @@ impl Journal {
         desk.next_job(shard.index)
     }
 
-    /// A job is done: what is to be done next for this shard, and whether more is committed than before.
-    ///
-    /// A write that failed is kept, and tried again with [`Journal::try_again`]; a sync that failed is not.
+    /// A job is done: what is to be done next for this shard, and whether more is committed than before. A write that
+    /// failed is kept, and tried again with [`Journal::try_again`]; a sync that failed is not.
     pub fn done(&self, job: Job, result: io::Result<()>) -> (Jobs, bool) {
         let shard = job.shard;
         let is_write = !job.bytes.is_empty();
@@ -346,6 +345,11 @@ impl Journal {
 
     /// Takes what a shard has for its journal, to be written before anything that comes later.
     pub fn hand_in(&self, shard: &mut Shard) {
+        self.hand_in_to(shard, |_| {});
+    }
+
+    /// Nothing of it is written before `then` has been said to the desk.
+    fn hand_in_to(&self, shard: &mut Shard, then: impl FnOnce(&mut Desk)) {
         let Some(tail) = &mut shard.tail else { return };
         let mut desk = self.streams[shard.index].lock();
         if !tail.is_empty() {
@@ -354,6 +358,7 @@ impl Journal {
             let bytes = tail.swap(empty);
             desk.add(bytes, lsn);
         }
+        then(&mut desk);
         self.is_kicked.store(true, Ordering::Release);
     }
 
@@ -367,8 +372,7 @@ impl Journal {
 
     /// From the mark that was just appended on, a shard's journal follows this policy.
     pub fn set_policy(&self, shard: &mut Shard, policy: Policy) {
-        self.hand_in(shard);
-        self.streams[shard.index].lock().policy = policy;
+        self.hand_in_to(shard, |desk| desk.policy = policy);
     }
 
     /// Whether all before these positions is committed, or, where nobody can tell any more, is to be kept by a rewrite.
@@ -491,7 +495,7 @@ impl Desk {
         let offset = file.end();
         let sync = policy == Policy::Always;
         // What stands before it in earlier files is to be on the disk first.
-        let also = if sync { std::mem::take(&mut self.unsynced) } else { Vec::new() };
+        let also = if sync { self.unsynced.clone() } else { Vec::new() };
         Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also })
     }
 
@@ -504,7 +508,7 @@ impl Desk {
         }
         let file = self.file.clone()?;
         self.is_sync_under_way = true;
-        let also = std::mem::take(&mut self.unsynced);
+        let also = self.unsynced.clone();
         Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn: self.written, also })
     }
 
@@ -516,9 +520,15 @@ impl Desk {
             self.written = job.lsn;
             job.file.grow((job.bytes.len() - job.start) as u64);
             self.keep_spare(job.bytes);
+            let mut known = self.file.iter().chain(&self.unsynced);
+            if !known.any(|file| Arc::ptr_eq(file, &job.file)) {
+                self.unsynced.push(Arc::clone(&job.file));
+            }
         }
         if job.sync {
             self.synced = self.synced.max(job.lsn);
+            // Other syncs of them may be under way, which say nothing before they are done.
+            self.unsynced.retain(|file| !file.is_synced());
         }
     }
 
@@ -530,7 +540,8 @@ impl Desk {
         } else {
             self.is_sync_under_way = false;
         }
-        if is_write && !job.file.is_spoilt() {
+        let is_spoilt = job.file.is_spoilt() || job.also.iter().any(|file| file.is_spoilt());
+        if is_write && !is_spoilt {
             let lsn = job.lsn - (job.bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
             let segment = Segment { file: job.file, policy: self.policy, bytes: job.bytes, lsn };
             self.waiting.push_front(segment);

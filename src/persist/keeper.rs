@@ -137,15 +137,7 @@ impl Keeper {
     /// # Errors
     /// The system's, in words for the log.
     pub fn settle(&self, until: Vec<u64>) -> Result<(), String> {
-        let mut manifest = self.manifest();
-        let Some(last) = manifest.epochs.last_mut() else { return Ok(()) };
-        last.until = Some(until);
-        for name in last.pieces.iter().flat_map(|piece| &piece.files) {
-            let path = self.directory.file(name);
-            let synced = File::open(&path).and_then(|file| file.sync_all());
-            synced.map_err(|error| format!("Can't sync {}: {error}", path.display()))?;
-        }
-        Ok(())
+        epoch::settle(&self.directory, &mut self.manifest(), until)
     }
 
     /// Begins an epoch: the shards, which nobody uses yet, write their journals from now on. `bases`, if there are any, take the

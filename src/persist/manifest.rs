@@ -13,9 +13,10 @@
 //! An *epoch* is the life of one server process: its journals count positions from zero, and nothing in them depends on another
 //! epoch's. When a server starts it settles up to where the epoch before counts, and begins another: what was cut off is never read again, though
 //! it may still stand in the files.
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use super::store::{FileSystem, Reading, Store};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The manifest's name in the journal's directory.
 pub const FILE_NAME: &str = "braid.manifest";
@@ -145,6 +146,8 @@ fn file_name(word: &str) -> Option<String> {
 /// The directory of the journals: `dir`/`appenddirname`.
 #[derive(Clone, Debug)]
 pub struct Directory {
+    /// The disk that it is on.
+    pub store: Arc<dyn Store>,
     path: PathBuf,
     /// `appendfilename`: what the names of files begin with.
     prefix: String,
@@ -154,7 +157,12 @@ impl Directory {
     /// The directory at this path, which may not be there yet.
     #[must_use]
     pub fn new(path: PathBuf, prefix: &str) -> Directory {
-        Directory { path, prefix: prefix.to_owned() }
+        Directory::on(Arc::new(FileSystem), path, prefix)
+    }
+    /// The same on another disk than the file system's.
+    #[must_use]
+    pub fn on(store: Arc<dyn Store>, path: PathBuf, prefix: &str) -> Directory {
+        Directory { store, path, prefix: prefix.to_owned() }
     }
     /// A file in it.
     #[must_use]
@@ -182,8 +190,10 @@ impl Directory {
     /// It cannot be read or makes no sense: in words for the log.
     pub fn read_manifest(&self) -> Result<Option<Manifest>, String> {
         let path = self.file(FILE_NAME);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let mut text = String::new();
+        let read = self.store.open(&path).and_then(|file| Reading::new(file).read_to_string(&mut text));
+        match read {
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("Can't read the manifest {}: {error}", path.display())),
         };
@@ -196,8 +206,8 @@ impl Directory {
     /// # Errors
     /// The system's.
     pub fn make(&self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.path)?;
-        self.path.parent().map_or(Ok(()), sync_directory)
+        self.store.make_directory(&self.path)?;
+        self.path.parent().map_or(Ok(()), |parent| self.store.sync_directory(parent))
     }
     /// Puts a manifest in the place of the one that is there: on the disk when this returns.
     ///
@@ -205,10 +215,10 @@ impl Directory {
     /// The system's; then the old one stands.
     pub fn write_manifest(&self, manifest: &Manifest) -> io::Result<()> {
         let temporary = self.file("braid.manifest.new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
-        file.write_all(manifest.to_text().as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, self.file(FILE_NAME))?;
+        let file = self.store.create(&temporary)?;
+        file.write_all_at(manifest.to_text().as_bytes(), 0)?;
+        file.sync()?;
+        self.store.rename(&temporary, &self.file(FILE_NAME))?;
         self.sync()
     }
     /// Sees that the names in it are on the disk.
@@ -216,19 +226,16 @@ impl Directory {
     /// # Errors
     /// The system's.
     pub fn sync(&self) -> io::Result<()> {
-        sync_directory(&self.path)
+        self.store.sync_directory(&self.path)
     }
     /// Removes the files of journals that the manifest does not name. What cannot be removed stays.
     pub fn remove_others(&self, manifest: &Manifest) {
-        let Ok(entries) = std::fs::read_dir(&self.path) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
+        for name in self.store.names(&self.path).unwrap_or_default() {
             let is_ours = name.starts_with(&format!("{}.", self.prefix))
-                && (name.ends_with(".incr.braid") || name.ends_with(".base.rdb") && is_sharded_base(name));
+                && (name.ends_with(".incr.braid") || name.ends_with(".base.rdb") && is_sharded_base(&name));
             if is_ours
-                && manifest.files().all(|known| known != name)
-                && let Err(error) = std::fs::remove_file(entry.path())
+                && manifest.files().all(|known| *known != name)
+                && let Err(error) = self.store.remove(&self.file(&name))
             {
                 crate::log::warning(format_args!("Can't remove the old file {name}: {error}"));
             }
@@ -241,15 +248,6 @@ fn is_sharded_base(name: &str) -> bool {
     let stem = name.trim_end_matches(".base.rdb");
     let mut numbers = stem.rsplit('.').take(2);
     numbers.clone().count() == 2 && numbers.all(|part| part.parse::<u64>().is_ok())
-}
-
-/// Sees that the names in a directory are on the disk.
-///
-/// # Errors
-/// The system's.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    File::open(path)?.sync_all()
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub mod save;
 pub mod saves;
 pub mod scan;
 pub mod snapshot;
+pub mod store;
 pub(crate) mod window;
 
 /// Why loading ends that was asked to.

@@ -66,7 +66,7 @@ pub fn replay<E: From<String>>(
         let mut moved = false;
         for at in 0..strands.len() {
             for _ in 0..TURN_FRAMES {
-                if strands[at].waits_for.is_some() || !strands[at].fetch(&mut tick)? {
+                if strands[at].waits_for.is_some() || !strands[at].fetch(directory, &mut tick)? {
                     break;
                 }
                 moved = true;
@@ -114,7 +114,7 @@ fn hand_over<E>(records: &[u8], carry_out: &mut impl FnMut(Record<'_>) -> Result
 
 impl Strand {
     /// Sees that there is a frame that counts; whether there is.
-    fn fetch(&mut self, tick: &mut impl FnMut(u64)) -> Result<bool, String> {
+    fn fetch(&mut self, directory: &Directory, tick: &mut impl FnMut(u64)) -> Result<bool, String> {
         if self.lsn >= self.until {
             return Ok(false);
         }
@@ -123,7 +123,7 @@ impl Strand {
                 let Some(path) = self.files.next() else {
                     return Err("A journal is shorter than what counts of it.".to_owned());
                 };
-                self.reader = BlockReader::open(&path)?;
+                self.reader = BlockReader::open(&*directory.store, &path)?;
                 continue;
             };
             match reader.next(Some(self.lsn))? {

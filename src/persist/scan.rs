@@ -15,16 +15,16 @@
 use super::commit::{Tied, Units, cut};
 use super::format::{BLOCK_HEAD_BYTES_MAX, FileHead, Frame, HEAD_BYTES, Policy, is_whole, read_block_head};
 use super::manifest::{Directory, Epoch};
+use super::store::{Reading, Store};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// How the blocks of one file are read.
 #[derive(Debug)]
 pub struct BlockReader {
-    file: BufReader<File>,
+    file: BufReader<Reading>,
     path: PathBuf,
     /// What its head says.
     pub head: FileHead,
@@ -56,11 +56,11 @@ impl BlockReader {
     ///
     /// # Errors
     /// It cannot be read, or is another's: in words for the log.
-    pub fn open(path: &Path) -> Result<Option<BlockReader>, String> {
+    pub fn open(store: &dyn Store, path: &Path) -> Result<Option<BlockReader>, String> {
         let told = |error: std::io::Error| format!("Can't read {}: {error}", path.display());
-        let file = File::open(path).map_err(told)?;
-        let len = file.metadata().map_err(told)?.len();
-        let mut file = BufReader::with_capacity(READ_BYTES, file);
+        let file = store.open(path).map_err(told)?;
+        let len = file.len().map_err(told)?;
+        let mut file = BufReader::with_capacity(READ_BYTES, Reading::new(file));
         let mut bytes = vec![0; HEAD_BYTES.min(usize::try_from(len).unwrap_or(HEAD_BYTES))];
         file.read_exact(&mut bytes).map_err(told)?;
         match FileHead::read(&bytes) {
@@ -146,10 +146,9 @@ impl BlockReader {
     /// # Errors
     /// The system's, in words for the log.
     pub fn synced_behind(&mut self, lsn: u64) -> Result<u64, String> {
-        let mut file = File::open(&self.path).map_err(|error| self.told(&error))?;
-        file.seek(SeekFrom::Start(self.at)).map_err(|error| self.told(&error))?;
+        self.seek(self.at)?;
         let mut rest = Vec::new();
-        file.read_to_end(&mut rest).map_err(|error| self.told(&error))?;
+        self.file.read_to_end(&mut rest).map_err(|error| self.told(&error))?;
         let mut synced = 0;
         let mut at = 1;
         while at + 12 < rest.len() {
@@ -188,8 +187,8 @@ pub struct Found {
     pub tied: VecDeque<Tied>,
     /// Marks: their units, and where they end.
     pub marks: Vec<(u64, u64)>,
-    /// Where the last frame ends that was not written under `always`.
-    pub lax_to: u64,
+    /// What was not written under `always`: stretches, from where to where.
+    pub lax: Vec<(u64, u64)>,
     /// Bytes behind the valid ones, and in which file, from which offset on.
     pub tail: Option<(PathBuf, u64, u64)>,
     /// Records.
@@ -215,7 +214,7 @@ pub fn scan(
     let mut broken: Option<(PathBuf, u64)> = None;
     for (number, piece) in epoch.pieces.iter().enumerate() {
         let path = directory.file(&piece.files[shard]);
-        let Some(mut reader) = open_piece(&path, epoch, shard, piece.generation)? else {
+        let Some(mut reader) = open_piece(directory, &path, epoch, shard, piece.generation)? else {
             note_break(&mut broken, &mut found, &path, 0, 0);
             continue;
         };
@@ -262,7 +261,7 @@ fn is_behind(
 ) -> Result<bool, String> {
     for piece in &epoch.pieces[from..] {
         let path = directory.file(&piece.files[shard]);
-        if let Some(mut reader) = open_piece(&path, epoch, shard, piece.generation)?
+        if let Some(mut reader) = open_piece(directory, &path, epoch, shard, piece.generation)?
             && let Some(block) = reader.next(None)?
         {
             return Ok(block.lsn != end);
@@ -272,12 +271,13 @@ fn is_behind(
 }
 
 fn open_piece(
+    directory: &Directory,
     path: &Path,
     epoch: &Epoch,
     shard: usize,
     generation: u64,
 ) -> Result<Option<BlockReader>, String> {
-    let reader = BlockReader::open(path)?;
+    let reader = BlockReader::open(&*directory.store, path)?;
     if let Some(reader) = &reader {
         let head = &reader.head;
         let is_it =
@@ -333,10 +333,13 @@ fn take_frames(block: &Block<'_>, found: &mut Found, shard: usize, units: &mut U
             let unit = frame.unit.map(|(unit, _)| unit);
             found.tied.push_back(Tied { start, end, unit, after: frame.after });
         }
-        if block.policy != Policy::Always {
-            found.lax_to = end;
-        }
         start = end;
+    }
+    if block.policy != Policy::Always {
+        match found.lax.last_mut().filter(|last| last.1 == block.lsn) {
+            Some(last) => last.1 = start,
+            None => found.lax.push((block.lsn, start)),
+        }
     }
     found.end = start;
     Some(())
@@ -346,23 +349,30 @@ fn take_frames(block: &Block<'_>, found: &mut Found, shard: usize, units: &mut U
 #[must_use]
 pub fn settle(found: &[Found], units: &Units, is_same_boot: bool) -> Vec<u64> {
     let ends: Vec<u64> = found.iter().map(|found| found.end).collect();
-    let tied: Vec<_> = found.iter().map(|found| found.tied.clone()).collect();
+    // What stands before a mark that is whole is whole: only what stands behind it needs a look.
+    let mark = last_mark(found, &ends).unwrap_or_else(|| found.iter().map(|found| found.start).collect());
+    let behind = |(found, mark): (&Found, &u64)| {
+        let before = found.tied.partition_point(|frame| frame.end <= *mark);
+        found.tied.range(before..).cloned().collect()
+    };
+    let tied: Vec<_> = found.iter().zip(&mark).map(behind).collect();
     let whole = cut(&ends, &tied, units);
     if is_same_boot {
         return whole;
     }
-    let mark = last_mark(found, &whole).unwrap_or_else(|| found.iter().map(|found| found.start).collect());
-    // Behind it nothing but what was on the disk before it was acknowledged?
-    let is_strict = found.iter().zip(&mark).all(|(found, mark)| found.lax_to <= *mark);
+    // Between it and there nothing but what was on the disk before it was acknowledged?
+    let is_strict = found.iter().zip(mark.iter().zip(&whole)).all(|(found, (mark, whole))| {
+        found.lax.iter().rev().take_while(|lax| lax.1 > *mark).all(|lax| lax.0.max(*mark) >= *whole)
+    });
     if is_strict { whole } else { mark.to_vec() }
 }
 
-/// Where the last mark ends that all of them have, within what is whole.
-fn last_mark(found: &[Found], whole: &[u64]) -> Option<SmallVec<[u64; 8]>> {
+/// Where the last mark ends that all of them have.
+fn last_mark(found: &[Found], ends: &[u64]) -> Option<SmallVec<[u64; 8]>> {
     let of_all = |unit: u64| -> Option<SmallVec<[u64; 8]>> {
-        let ends =
+        let marks =
             found.iter().map(|found| found.marks.iter().rev().find(|mark| mark.0 == unit).map(|mark| mark.1));
-        ends.zip(whole).map(|(end, whole)| end.filter(|end| end <= whole)).collect()
+        marks.zip(ends).map(|(mark, end)| mark.filter(|mark| mark <= end)).collect()
     };
     found[0].marks.iter().rev().find_map(|mark| of_all(mark.0))
 }
