@@ -77,6 +77,7 @@ impl Loader {
 }
 
 /// Puts the shards where their threads find them. From now on clients are served.
+#[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
 fn send_home(shards: Vec<Box<Shard>>, shared: &Shared) {
     for shard in shards {
         let index = shard.index;
@@ -150,7 +151,7 @@ impl Files {
                     .map_err(|error| format!("Can't read the AOF manifest {}: {error}", path.display()))?;
                 let manifest =
                     Manifest::parse(&text).map_err(|what| format!("Reading {}: {what}", path.display()))?;
-                let directory = path.parent().unwrap_or(Path::new(""));
+                let directory = path.parent().unwrap_or_else(|| Path::new(""));
                 let base_count = usize::from(manifest.base.is_some());
                 let named = manifest.files().enumerate().map(|(index, name)| {
                     (directory.join(name), if index < base_count { "base file" } else { "incr file" })

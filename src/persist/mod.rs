@@ -1,5 +1,6 @@
 //! What survives: journals, snapshots, and their way back into memory.
 pub mod apply;
+pub mod check;
 pub(crate) mod foreign;
 pub(crate) mod intake;
 pub mod load;
