@@ -29,6 +29,8 @@ pub struct Alerts {
     pub out_of_memory: bool,
     /// A script runs for too long.
     pub busy: bool,
+    /// Saving failed, and nothing may be written until somebody sees to it.
+    pub unsaved: bool,
 }
 
 const NO_AUTH: Fault = Fault::new("NOAUTH Authentication required.");
@@ -36,6 +38,11 @@ const IN_MULTI: Fault = Fault::new("ERR Command not allowed inside a transaction
 const OUT_OF_MEMORY: Fault = Fault::new("OOM command not allowed when used memory > 'maxmemory'.");
 const BUSY: Fault =
     Fault::new("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
+const UNSAVED: Fault = Fault::new(
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the \
+     data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails \
+     (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+);
 const LOADING: Fault = Fault::new("LOADING Redis is loading the dataset in memory");
 
 impl Core {
@@ -91,10 +98,13 @@ impl Core {
     /// Admits a command while something is unusual.
     #[cold]
     fn look_closer(&self, conn: &Conn, entry: &'static Entry) -> Result<&'static Entry, Refusal> {
-        let Alerts { paused, loading, out_of_memory, busy } = self.alerts;
+        let Alerts { paused, loading, out_of_memory, busy, unsaved } = self.alerts;
         let flags = entry.spec.flags.and(flags_of_transaction(conn, entry));
         if out_of_memory && (flags.has(Flags::DENYOOM) || would_be_queued(conn, entry)) {
             return Err(Refusal::Fault(Some(entry.id), OUT_OF_MEMORY));
+        }
+        if unsaved && (flags.has(Flags::WRITE) || entry.spec.name == "ping") {
+            return Err(Refusal::Fault(Some(entry.id), UNSAVED));
         }
         if loading && !entry.spec.flags.has(Flags::LOADING) {
             return Err(Refusal::Fault(Some(entry.id), LOADING));
@@ -133,6 +143,7 @@ impl Core {
             out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms)
                 && !self.may_evict(),
             busy: shared.scripts.is_busy(),
+            unsaved: shared.saves.forbids_writes(&self.config),
         };
         self.scripting.out_of_memory = alerts.out_of_memory;
         if alerts != self.alerts {

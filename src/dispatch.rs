@@ -6,6 +6,7 @@ use crate::admit::Refusal;
 use crate::commands::{Server, Verdict};
 use crate::coordinate::batch::{Act, ArgVec};
 use crate::coordinate::survey::Survey;
+use crate::coordinate::unit::Kind;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
 use crate::queues::Mail;
@@ -476,6 +477,9 @@ impl Core {
                 }
             }
             Mail::Answered(survey) => self.answered(&survey),
+            Mail::Errand(errand) => {
+                self.enter_unasked(Kind::Gathered, |_| Act::Errand(Arc::clone(&errand)));
+            }
             Mail::Noticed(token, noticed) => self.keep_noticed(token, noticed),
             Mail::Client(..) | Mail::Listen(_) | Mail::Stop => unreachable!("the loop takes these"),
         }

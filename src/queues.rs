@@ -29,6 +29,7 @@
 //! throughput that they get asleep.
 use crate::coordinate::batch::Run;
 use crate::coordinate::survey::Survey;
+use crate::coordinate::unasked::Errand;
 use crate::coordinate::unit::Unit;
 use crate::net::{Token, Waker};
 use crate::slowlog::Noticed;
@@ -156,6 +157,8 @@ pub enum Mail {
     Served(u64, Served),
     /// Commands of this thread's connection took long.
     Noticed(Token, Vec<Noticed>),
+    /// Something is to be done over all shards in one hand.
+    Errand(Arc<dyn Errand>),
     /// The server is to stop.
     Stop,
 }

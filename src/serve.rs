@@ -302,7 +302,9 @@ impl Core {
         let Some(strand) = self.strands[shard].take() else { return };
         self.shared.published[shard].publish(&strand.shard);
         // Its owner sleeps, and knows nothing of the work that was made for it here.
-        self.mailed[shard] |= strand.shard.has_discarded() || self.shared.published[shard].wants_sweeps();
+        self.mailed[shard] |= strand.shard.has_discarded()
+            || strand.shard.has_snapshot()
+            || self.shared.published[shard].wants_sweeps();
         if self.leave_at_door(shard, strand) && self.shared.mailboxes[shard].is_asleep() {
             self.nudge(shard);
         }
@@ -342,6 +344,7 @@ impl Bench<'_> {
             }
             Act::Unwatch(watching) => unwatch(shards, watching),
             Act::Leave(waiter) => leave(&mut self.call(shards, batch, reply), waiter),
+            Act::Errand(errand) => errand.run(shards, self.now_ms, reply),
             Act::Retry(waiter) => {
                 self.retry(shards, waiter);
                 return false;

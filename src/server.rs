@@ -103,6 +103,7 @@ impl Running {
             let ended = thread.join().map_err(|_| "A shard's thread panicked".to_owned())?;
             ended.map_err(|error| format!("The socket loop failed: {error}"))?;
         }
+        self.shared.saves.abandon();
         Ok(())
     }
 }

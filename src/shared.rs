@@ -3,6 +3,7 @@ use crate::config::Config;
 use crate::coordinate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::persist::progress::Progress;
+use crate::persist::saves::Saves;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
 use crate::script::Scripts;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub listeners: Listeners,
     /// The names of commands.
     pub names: Names,
+    /// What was saved when.
+    pub saves: Saves,
     /// The scripts that are known.
     pub(crate) scripts: Scripts,
     /// When the server started, ms since 1970.
@@ -234,6 +237,7 @@ impl Shared {
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             listeners: Listeners::default(),
             names,
+            saves: Saves::new(now_ms),
             scripts: Scripts::default(),
             started_ms: now_ms,
             replication_id: Mutex::new(run_id.chars().rev().collect()),
@@ -262,6 +266,11 @@ impl Shared {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.mailboxes.iter().for_each(|mailbox| mailbox.deliver(Mail::Stop));
+    }
+    /// Changes to the dataset since the start, as the shards last said.
+    #[must_use]
+    pub fn dirty(&self) -> u64 {
+        self.published.iter().map(|shard| shard.dirty.load(Ordering::Relaxed)).sum()
     }
     /// How many shards, and threads, there are.
     #[inline]

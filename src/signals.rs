@@ -1,9 +1,12 @@
 //! SIGTERM and SIGINT: the first one drains and leaves, the second one leaves at once.
 #![expect(unsafe_code, reason = "signals are waited for through the C library")]
 use crate::log;
+use crate::persist::save::Leave;
+use crate::queues::Mail;
 use crate::shared::Shared;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The signals, kept from every thread until one waits for them.
 #[derive(Clone, Copy)]
@@ -47,13 +50,14 @@ impl Signals {
             loop {
                 let signal = self.wait();
                 let name = if signal == libc::SIGINT { "SIGINT" } else { "SIGTERM" };
-                if before {
+                // A second SIGTERM does not cut off the save that the first one began.
+                if before && (signal == libc::SIGINT || shared.stopping.load(Ordering::Relaxed)) {
                     log::warning(format_args!("You insist... exiting now."));
                     std::process::exit(1);
                 }
                 before = true;
                 log::warning(format_args!("Received {name} scheduling shutdown..."));
-                shared.stop();
+                stop(&shared, signal);
             }
         };
         let spawned = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);
@@ -65,5 +69,16 @@ impl Signals {
         // SAFETY: the set is initialized, and the place for the signal is a valid one.
         unsafe { libc::sigwait(&self.0, &mut signal) };
         signal
+    }
+}
+
+/// Saves first where that is configured.
+fn stop(shared: &Arc<Shared>, signal: libc::c_int) {
+    let config = shared.config();
+    let options = if signal == libc::SIGINT { config.shutdown_on_sigint } else { config.shutdown_on_sigterm };
+    let leave = Leave { save: options.save, nosave: options.nosave, force: options.force };
+    match leave.save_first(shared) {
+        Some(save) => shared.mailboxes[0].deliver(Mail::Errand(save)),
+        None => shared.stop(),
     }
 }

@@ -9,6 +9,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("core_affinity", &["src/topology.rs"]),
     ("crc", &["shards/src/slot.rs", "shards/src/rdb/crc64.rs"]),
     ("crossbeam_channel", &["src/queues.rs"]),
+    ("futures_lite", &["src/persist/bulk/direct.rs"]),
+    ("glommio", &["src/persist/bulk/direct.rs"]),
     ("io_uring", &["src/net/"]),
     ("mlua_sys", &["src/script/lua.rs"]),
     ("quanta", &["src/stats.rs"]),

@@ -189,6 +189,15 @@ impl Keys<'_> {
         &mut self.shard(key.hashed.slot).dbs[usize::from(key.db)]
     }
 
+    /// The entry of a key is about to be changed, moved or removed: a snapshot that is being taken gets it as it is.
+    #[inline]
+    fn keep(&mut self, key: Key<'_>) {
+        let shard = self.shard(key.hashed.slot);
+        if shard.has_snapshot() {
+            shard.keep_for_snapshot(key.db, key.hashed);
+        }
+    }
+
     /// What a key holds, expired keys being gone. Counts nothing and leaves LRU as it is.
     #[inline]
     pub fn lookup(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
@@ -310,6 +319,7 @@ impl Keys<'_> {
             Expiry::At(at) => Some(at),
         };
         let has_deadlines = matches!(&value, Value::Object(object) if object.has_deadlines());
+        self.keep(key);
         let (now_ms, settings) = (self.now_ms, self.settings);
         let shard = self.shard(key.hashed.slot);
         let Shard { dbs, dice, version, .. } = shard;
@@ -339,6 +349,7 @@ impl Keys<'_> {
     /// Gives a key that is there another value and leaves its expiry: in place where that is possible. Tells nobody.
     #[inline]
     pub fn update(&mut self, key: Key<'_>, value: Value<'_>) {
+        self.keep(key);
         let Shard { dbs, version, .. } = self.shard(key.hashed.slot);
         let version = *version;
         let mut leftover = Some(value);
@@ -377,17 +388,20 @@ impl Keys<'_> {
     /// Takes a key out, entry and all.
     pub fn take(&mut self, key: Key<'_>) -> Option<Entry> {
         self.signal(key);
+        self.keep(key);
         self.db(key).table.remove(key.hashed)
     }
 
     /// Changes an entry in place (its expiry excepted).
     pub fn change<T>(&mut self, key: Key<'_>, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        self.keep(key);
         self.db(key).table.change(key.hashed, change)
     }
 
     /// The bytes of a string that is about to be changed in place, grown with zeros to at least `len_min`; a missing key
     /// is made. OBJECT ENCODING says `raw` from then on.
     pub fn bytes_mut<T>(&mut self, key: Key<'_>, len_min: usize, change: impl FnOnce(&mut [u8]) -> T) -> T {
+        self.keep(key);
         let (now_ms, settings) = (self.now_ms, self.settings);
         let shard = self.shard(key.hashed.slot);
         let version = shard.version;
@@ -437,6 +451,7 @@ impl Keys<'_> {
 
     /// Sets or takes away a key's expiry; whether the key is there.
     pub fn set_expiry(&mut self, key: Key<'_>, expires_at_ms: Option<i64>) -> bool {
+        self.keep(key);
         let table = &mut self.db(key).table;
         if let Some(at) = expires_at_ms
             && table.change_same_size(key.hashed, |entry| entry.set_expiry(at)) == Some(true)
@@ -455,6 +470,7 @@ impl Keys<'_> {
     /// Takes a key out and frees what it held, in slices where that is much; whether it was there.
     fn bury(&mut self, key: Key<'_>) -> bool {
         self.signal(key);
+        self.keep(key);
         let Shard { dbs, .. } = self.shard(key.hashed.slot);
         match dbs[usize::from(key.db)].table.remove(key.hashed) {
             Some(entry) => self.shard(key.hashed.slot).bury(entry),

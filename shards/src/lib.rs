@@ -21,6 +21,7 @@ pub mod reply;
 pub mod settings;
 pub mod shard;
 pub mod slot;
+pub mod snapshot;
 pub mod spec;
 pub mod tracked;
 pub mod values;

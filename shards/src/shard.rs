@@ -5,6 +5,7 @@ use crate::expiry::AverageTtl;
 use crate::field_expiry::TimedKeys;
 use crate::keyspace::{Entry, Hashed, Table};
 use crate::slot::slots_of_shard;
+use crate::snapshot::Snapshot;
 use crate::tracked::Tracked;
 use crate::values::Object;
 use crate::waiting::Waiters;
@@ -82,6 +83,8 @@ pub struct Shard {
     pub(crate) field_sweep: (usize, u64),
     /// The version of entries made now: toggled when a snapshot begins.
     pub(crate) version: bool,
+    /// The snapshot that is being taken.
+    pub(crate) snapshot: Option<Box<Snapshot>>,
 }
 
 impl Shard {
@@ -111,6 +114,7 @@ impl Shard {
             sweep: (0, 0),
             field_sweep: (0, 0),
             version: false,
+            snapshot: None,
         }
     }
     /// Keys in all databases.
@@ -129,6 +133,7 @@ impl Shard {
         let tables = self.dbs.iter().map(|db| &db.table).chain(&self.discarded);
         tables.map(Table::entries_bytes).sum::<usize>()
             + self.heavy.iter().map(Object::memory_bytes).sum::<usize>()
+            + self.orphans_bytes()
     }
     /// Bytes of the tables themselves.
     #[must_use]
@@ -141,10 +146,16 @@ impl Shard {
         self.dbs[db].ttl = AverageTtl::default();
         self.dbs[db].timed = TimedKeys::default();
         let len = table.len();
-        if len > 0 {
-            self.discarded.push(table);
+        if len > 0
+            && let Some(table) = self.orphan_for_snapshot(db, table)
+        {
+            self.discard_table(table);
         }
         len
+    }
+    /// A table is freed in slices.
+    pub(crate) fn discard_table(&mut self, table: Table) {
+        self.discarded.push(table);
     }
     /// Whether something waits to be freed.
     #[must_use]
@@ -172,6 +183,7 @@ impl Shard {
     }
     /// Exchanges the contents of two databases.
     pub fn swap(&mut self, one: usize, other: usize) {
+        self.swap_for_snapshot(one, other);
         let (low, high) = (one.min(other), one.max(other));
         let (head, tail) = self.dbs.split_at_mut(high);
         if let (Some(low), Some(high)) = (head.get_mut(low), tail.first_mut()) {

@@ -254,19 +254,24 @@ pub(super) fn difference(one: usize, other: usize) -> i64 {
 }
 
 fn persistence(facts: &Facts<'_>, page: &mut Page) {
-    let dirty: u64 = facts.shared.published.iter().map(|shard| shard.dirty.load(Relaxed)).sum();
+    let saves = facts.shared.saves.facts();
+    let changes = facts.shared.dirty().saturating_sub(saves.saved_dirty);
     let is_loading = facts.shared.loading.load(Relaxed);
     page.line("loading", u8::from(is_loading));
     page.zeros(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
-    page.line("current_fork_perc", "0.00");
-    page.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
-    page.line("rdb_changes_since_last_save", dirty);
-    page.line("rdb_bgsave_in_progress", 0);
-    page.line("rdb_last_save_time", facts.shared.started_ms / 1000);
-    page.line("rdb_last_bgsave_status", "ok");
-    page.line("rdb_last_bgsave_time_sec", -1);
-    page.line("rdb_current_bgsave_time_sec", -1);
-    page.zeros(&["rdb_saves", "rdb_last_cow_size"]);
+    let (done, total) = saves.keys;
+    page.line("current_fork_perc", format_args!("{:.2}", 100.0 * done as f64 / total.max(1) as f64));
+    page.line("current_save_keys_processed", done);
+    page.line("current_save_keys_total", total);
+    page.line("rdb_changes_since_last_save", changes);
+    page.line("rdb_bgsave_in_progress", u8::from(saves.running_since_ms.is_some()));
+    page.line("rdb_last_save_time", saves.saved_ms / 1000);
+    page.line("rdb_last_bgsave_status", if saves.is_ok { "ok" } else { "err" });
+    page.line("rdb_last_bgsave_time_sec", saves.took_seconds);
+    let running_seconds = saves.running_since_ms.map_or(-1, |since_ms| (wall_ms() - since_ms) / 1000);
+    page.line("rdb_current_bgsave_time_sec", running_seconds);
+    page.line("rdb_saves", saves.saves);
+    page.zeros(&["rdb_last_cow_size"]);
     page.line("rdb_last_load_keys_expired", facts.shared.progress.keys_expired.load(Relaxed));
     page.line("rdb_last_load_keys_loaded", facts.shared.progress.keys_loaded.load(Relaxed));
     page.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);

@@ -20,6 +20,7 @@ mod latency;
 mod memory;
 mod module;
 mod monitor;
+mod persistence;
 mod pubsub;
 mod replication;
 mod script;
@@ -99,6 +100,7 @@ pub const FAMILIES: &[&[ServerCommand]] = &[
     config::COMMANDS,
     info::COMMANDS,
     server::COMMANDS,
+    persistence::COMMANDS,
     replication::COMMANDS,
     memory::COMMANDS,
     slowlog::COMMANDS,

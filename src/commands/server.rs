@@ -1,7 +1,10 @@
 //! The server itself: TIME, SHUTDOWN, LOLWUT.
+use super::persistence::over_all;
 use super::{Outcome, Server, ServerCommand, Verdict};
 use crate::config::version::REDIS_VERSION;
+use crate::coordinate::unit::Kind;
 use crate::log;
+use crate::persist::save::Leave;
 use shards::commands::Args;
 use shards::fault::{Fault, NOT_INTEGER, SYNTAX};
 use shards::number::parse_i64;
@@ -94,11 +97,11 @@ fn shutdown(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     if manner.abort {
         return Err(Fault::new("ERR No shutdown in progress."));
     }
-    if manner.save && !manner.force {
-        log::warning(format_args!("SHUTDOWN SAVE refused: this version of Braid keeps no snapshots"));
-        return Err(Fault::new("ERR Errors trying to SHUTDOWN. Check logs."));
-    }
     log::warning(format_args!("User requested shutdown..."));
+    let leave = Leave { save: manner.save, nosave: manner.nosave, force: manner.force };
+    if let Some(save) = leave.save_first(&cx.core.shared) {
+        return Ok(over_all(Kind::Gathered, save));
+    }
     // There is no reply: the client sees the end of its connection.
     cx.core.shared.stop();
     Ok(Verdict::Done)

@@ -14,11 +14,6 @@ const PENDING: &[&str] = &[
     "maxmemory-eviction-tenacity",
     "lazyfree-lazy-user-flush",
     "propagation-error-behavior",
-    "save",
-    "dbfilename",
-    "rdbcompression",
-    "rdbchecksum",
-    "stop-writes-on-bgsave-error",
     "appendonly",
     "appendfsync",
     "appendfilename",
@@ -30,8 +25,6 @@ const PENDING: &[&str] = &[
     "aof-timestamp-enabled",
     "aof-disable-auto-gc",
     "shutdown-timeout",
-    "shutdown-on-sigint",
-    "shutdown-on-sigterm",
     "replicaof",
     "masterauth",
     "masteruser",
@@ -70,10 +63,7 @@ pub fn asked_in_vain(config: &Config) -> Vec<&'static str> {
     let defaults = Config::default();
     let is_asked = |parameter: &&Parameter| {
         let value = parameter.get(config);
-        // No snapshots is what one gets.
-        is_pending(parameter)
-            && value != parameter.get(&defaults)
-            && !(parameter.name == "save" && value.is_empty())
+        is_pending(parameter) && value != parameter.get(&defaults)
     };
     let users = (!config.users.is_empty()).then_some("user");
     TABLE.iter().filter(is_asked).map(|parameter| parameter.name).chain(users).collect()

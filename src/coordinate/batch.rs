@@ -1,4 +1,5 @@
 //! A batch of commands on its way to a shard: the bytes of the arguments, copied once, and where each begins.
+use super::unasked::Errand;
 use super::unit::Watching;
 use crate::net::Token;
 use crate::pubsub::Author;
@@ -161,6 +162,8 @@ pub enum Act {
     Retry(Arc<Waiter>),
     /// One that waits no longer leaves the queues of its keys. Nobody waits for the reply.
     Leave(Arc<Waiter>),
+    /// The server's own business: before the commands, if there are any.
+    Errand(Arc<dyn Errand>),
 }
 
 /// Commands of one connection for one shard, with room for their replies.

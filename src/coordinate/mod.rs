@@ -5,4 +5,5 @@ pub mod exec;
 pub mod gate;
 pub mod merge;
 pub mod survey;
+pub mod unasked;
 pub mod unit;

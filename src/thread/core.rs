@@ -5,6 +5,7 @@
 use super::conn::{Conn, Peer, Pool};
 use super::evict::policy_of;
 use super::expire::Sweeper;
+use super::snapshot::Pace;
 use super::wait::Waits;
 use crate::admit::Alerts;
 use crate::config::Config;
@@ -131,6 +132,8 @@ pub struct Core {
     pub rates: Rates,
     /// Connections that let a time pass.
     pub(crate) waits: Waits,
+    /// When it goes on with the snapshot of its shard.
+    pub(crate) pace: Pace,
     /// When it looks for keys whose time has come.
     pub(crate) sweeper: Sweeper,
     /// DEBUG SET-ACTIVE-EXPIRE.
@@ -193,6 +196,7 @@ impl Core {
             monitor: Monitor::default(),
             rates: Rates::default(),
             waits: Waits::default(),
+            pace: Pace::default(),
             sweeper: Sweeper::default(),
             active_expire: true,
             alerts: Alerts::default(),

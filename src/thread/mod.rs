@@ -8,6 +8,8 @@ pub mod core;
 pub mod evict;
 pub mod expire;
 pub mod overflow;
+mod save;
+mod snapshot;
 mod turn;
 pub mod wait;
 
@@ -218,6 +220,7 @@ impl Thread {
             strand.shard.free_some(FREED_MAX);
         }
         let tick_ms = 1000 / i64::from(self.core.config.hz.clamp(1, 500));
+        self.core.snapshot_slice();
         self.core.evict_slice();
         self.core.sweep_slice(tick_ms);
         self.core.end_waits();
@@ -226,6 +229,7 @@ impl Thread {
             return;
         }
         self.next_tick_ms = now_ms + tick_ms;
+        self.core.save_if_due();
         self.core.take_reading();
         self.core.close_idle();
         self.core.give_up_slow_readers();
@@ -319,7 +323,10 @@ impl Thread {
         let wait = self.core.wait_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let pause = self.core.pause_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let ticks = times_out || self.core.watches_unread;
-        ticks.then_some(tick).into_iter().chain(sweep).chain(wait).chain(pause).min()
+        let snapshot = self.core.snapshot_due_in_ms().map(Duration::from_millis);
+        let save = self.core.save_due_in_ms().map(Duration::from_millis);
+        let persist = snapshot.into_iter().chain(save);
+        ticks.then_some(tick).into_iter().chain(sweep).chain(wait).chain(pause).chain(persist).min()
     }
 
     /// The last turns: what is in the buffers goes out, for a short while.

@@ -101,6 +101,8 @@ impl Core {
     /// Whether the own shard has something to do that nobody asked for.
     #[must_use]
     pub fn has_background_work(&self) -> bool {
-        self.strands[self.id].as_ref().is_some_and(|strand| strand.shard.has_discarded()) || self.must_evict()
+        self.strands[self.id].as_ref().is_some_and(|strand| strand.shard.has_discarded())
+            || self.must_evict()
+            || self.must_sweep_snapshot()
     }
 }

@@ -100,6 +100,7 @@ impl Keys<'_> {
         key: Key<'_>,
         change: impl FnOnce(&mut Entry, &mut Hand<'_>) -> Option<(Altered<T>, bool)>,
     ) -> Option<Option<Altered<T>>> {
+        self.keep(key);
         let (settings, now_ms) = (self.settings, self.now_ms);
         let Shard { dbs, dice, .. } = self.shard(key.hashed.slot);
         let Db { table, timed, .. } = &mut dbs[usize::from(key.db)];

@@ -6,9 +6,11 @@
 use super::hash::hash_of;
 use super::item::Item;
 use super::join::Join;
-use super::segment::Segment;
+use super::segment::{OldWords, Segment};
 use super::walk::{Among, Place, Work, segment_end, walk};
 use crate::dice::Dice;
+use crate::values::lease::{Lease, Loan, lend};
+use std::mem::ManuallyDrop;
 
 /// Hash bits that tell segments apart, at most: a cursor has room for these and one more.
 const DEPTH_MAX: u8 = 15;
@@ -18,7 +20,7 @@ const SEGMENT_LEN: usize = 800;
 const MERGE_LEN: usize = 192;
 
 /// The segments of a crowded slot or of a big value.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Directory<I: Item> {
     /// Top bits of the hash that tell a segment.
     depth: u8,
@@ -32,6 +34,26 @@ pub(crate) struct Directory<I: Item> {
     len: usize,
     /// Words of all segments.
     words: usize,
+    /// A reader sees what this was when it was lent.
+    lease: Option<Box<Lease<Retired<I>>>>,
+}
+
+/// What a reader may see of a directory that has let go of it.
+#[derive(Debug)]
+#[expect(dead_code, reason = "it is kept to be freed later, and nothing else")]
+pub(crate) enum Retired<I: Item> {
+    Words(OldWords),
+    Item(I),
+    Segment(Segment<I>),
+}
+
+/// A directory as it was when it was lent, to be read by another thread.
+#[derive(Debug)]
+pub(crate) struct View<I: Item> {
+    segments: Vec<ManuallyDrop<Segment<I>>>,
+    len: usize,
+    /// While it is open what the segments point to is neither changed nor freed.
+    _loan: Loan<Retired<I>>,
 }
 
 impl<I: Item> Directory<I> {
@@ -40,7 +62,16 @@ impl<I: Item> Directory<I> {
         debug_assert_eq!(only.depth, 0, "it is to hold every hash");
         let (len, words) = (only.len(), only.capacity());
         let segments = vec![only];
-        Directory { depth: 0, map: vec![0], segments, deepest: 1, words_max: words as u32, len, words }
+        Directory {
+            depth: 0,
+            map: vec![0],
+            segments,
+            deepest: 1,
+            words_max: words as u32,
+            len,
+            words,
+            lease: None,
+        }
     }
     /// An empty directory with room for about `len` items, which then come without a segment's growing step by step.
     pub(crate) fn with_room(len: usize) -> Directory<I> {
@@ -59,6 +90,7 @@ impl<I: Item> Directory<I> {
             words_max: words_each as u32,
             len: 0,
             words: words_each * count,
+            lease: None,
         }
     }
     /// How many items there are.
@@ -83,12 +115,59 @@ impl<I: Item> Directory<I> {
     #[inline]
     pub(crate) fn segment_mut(&mut self, hash: u64) -> &mut Segment<I> {
         let index = self.index(hash);
+        self.own(index);
         &mut self.segments[index]
+    }
+
+    /// Gives a segment words of its own, if its present ones are lent.
+    #[inline]
+    fn own(&mut self, index: usize) {
+        if let Some(lease) = &self.lease {
+            lease.retire(self.segments[index].own().map(Retired::Words));
+        }
+    }
+
+    /// Whether a reader may see items of this: then they are not to be changed where they stand, and are retired instead of freed.
+    #[inline]
+    pub(crate) fn is_lent(&mut self) -> bool {
+        if self.lease.as_ref().is_some_and(|lease| lease.is_over()) {
+            self.lease = None;
+        }
+        self.lease.is_some()
+    }
+
+    /// An item has left this that a reader may see.
+    pub(crate) fn retire(&self, item: I) {
+        if let Some(lease) = &self.lease {
+            lease.retire([Retired::Item(item)]);
+        }
+    }
+
+    /// All of it as it is now, for a reader; nothing where somebody is still reading it.
+    pub(crate) fn lend(&mut self) -> Option<View<I>> {
+        if self.is_lent() {
+            return None;
+        }
+        let (lease, loan) = lend();
+        self.lease = Some(Box::new(lease));
+        let segments = self.segments.iter_mut().map(Segment::lend).collect();
+        Some(View { segments, len: self.len, _loan: loan })
+    }
+
+    /// Hands all segments over to the reader, if there is one: whoever owned this does not want them any more.
+    fn retire_all(&mut self) {
+        if self.is_lent()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.retire(self.segments.drain(..).map(Retired::Segment));
+            (self.len, self.words) = (0, 0);
+        }
     }
 
     /// Adds an item whose bytes are not in here.
     pub(crate) fn insert(&mut self, hash: u64, item: I) {
         let mut index = self.index(hash);
+        self.own(index);
         while self.segments[index].wants_split(split_words(hash, self.segments[index].depth))
             && self.segments[index].depth < DEPTH_MAX
         {
@@ -107,6 +186,7 @@ impl<I: Item> Directory<I> {
     /// Takes the item with these bytes out.
     pub(crate) fn remove(&mut self, hash: u64, bytes: &[u8]) -> Option<I> {
         let index = self.index(hash);
+        self.own(index);
         let segment = &mut self.segments[index];
         let before = segment.capacity();
         let item = segment.remove(hash, bytes)?;
@@ -155,6 +235,8 @@ impl<I: Item> Directory<I> {
         if !is_half || self.segments[low].len() + self.segments[high].len() > MERGE_LEN {
             return;
         }
+        self.own(low);
+        self.own(high);
         let before = self.segments[low].capacity() + self.segments[high].capacity();
         let other = std::mem::replace(&mut self.segments[high], Segment::new(depth));
         self.segments[low].absorb(other);
@@ -259,6 +341,7 @@ impl<I: Item> Directory<I> {
     /// Hands up to `budget` items to `take`, for a directory that nobody uses any more. How many it were; 0 once it is
     /// empty.
     pub(crate) fn take_some(&mut self, budget: usize, mut take: impl FnMut(I)) -> usize {
+        self.retire_all();
         while let Some(segment) = self.segments.last_mut() {
             let taken = segment.take_some(budget, &mut take);
             self.len -= taken;
@@ -272,10 +355,37 @@ impl<I: Item> Directory<I> {
     }
 
     /// All in one segment.
-    pub(crate) fn into_one(self) -> Segment<I> {
+    pub(crate) fn into_one(mut self) -> Segment<I> {
+        debug_assert!(self.lease.is_none(), "only members are ever lent, and they stay what they are");
         let mut one = Segment::new(0);
-        self.segments.into_iter().for_each(|segment| one.absorb(segment));
+        std::mem::take(&mut self.segments).into_iter().for_each(|segment| one.absorb(segment));
         one
+    }
+}
+
+impl<I: Item> Drop for Directory<I> {
+    fn drop(&mut self) {
+        if self.lease.is_some() {
+            self.retire_all();
+        }
+    }
+}
+
+impl<I: Item + Clone> Clone for Directory<I> {
+    fn clone(&self) -> Directory<I> {
+        Directory { map: self.map.clone(), segments: self.segments.clone(), lease: None, ..*self }
+    }
+}
+
+impl<I: Item> View<I> {
+    /// How many items there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Every item, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = I::Ref<'_>> {
+        self.segments.iter().flat_map(|segment| segment.iter())
     }
 }
 

@@ -227,6 +227,12 @@ impl<'a> EntryRef<'a> {
         }
     }
 
+    /// Says of which version it is.
+    pub fn set_version(self, version: bool) {
+        let flags = self.byte(0) & !VERSION;
+        self.put(0, &[if version { flags | VERSION } else { flags }]);
+    }
+
     /// The version bit.
     #[must_use]
     pub fn version(self) -> bool {
@@ -446,8 +452,7 @@ impl Entry {
 
     /// Says of which version it is.
     pub fn set_version(&mut self, version: bool) {
-        let flags = self.view().byte(0) & !VERSION;
-        self.view().put(0, &[if version { flags | VERSION } else { flags }]);
+        self.view().set_version(version);
     }
 
     /// Overwrites the value without moving, if it has the same form and length; gives it back otherwise.

@@ -9,6 +9,9 @@
 //!
 //! Capacities step by a fifth on average, so the words are 75 to 90 % full whatever the number of items.
 #![expect(unsafe_code, reason = "words hold the addresses of the items that the segment owns")]
+mod lending;
+
+pub(crate) use self::lending::OldWords;
 use super::capacity::{GROUP, capacity_for, grown, layout_of, room_in};
 use super::item::Item;
 use super::walk::{Among, Work};
@@ -33,6 +36,8 @@ pub(crate) struct Segment<I: Item> {
     volatile: u16,
     /// How many top bits of the hash all items in here share.
     pub(crate) depth: u8,
+    /// A reader on another thread has the words too: [`Segment::own`].
+    is_lent: bool,
     items: PhantomData<I>,
 }
 
@@ -48,7 +53,15 @@ pub(crate) fn mark_of(hash: u64) -> u16 {
 impl<I: Item> Segment<I> {
     /// An empty segment, without an allocation.
     pub(crate) const fn new(depth: u8) -> Segment<I> {
-        Segment { words: NonNull::dangling(), capacity: 0, len: 0, volatile: 0, depth, items: PhantomData }
+        Segment {
+            words: NonNull::dangling(),
+            capacity: 0,
+            len: 0,
+            volatile: 0,
+            depth,
+            is_lent: false,
+            items: PhantomData,
+        }
     }
     /// The same with room for `len` items.
     pub(crate) fn with_room(depth: u8, len: usize) -> Segment<I> {

@@ -2,7 +2,8 @@
 use super::writer::{self, Out};
 use super::{VERSION_COMMON, VERSION_RICH, VERSION_VALKEY, hash, kind, list, set, stream, zset};
 use crate::keyspace::EntryRef;
-use crate::values::{Hash, Object};
+use crate::values::lent::Lent;
+use crate::values::{Hash, Object, Stream, Zset};
 
 /// The least version of the format that can tell all that a value holds.
 #[must_use]
@@ -30,12 +31,52 @@ pub fn kind_of(entry: EntryRef<'_>, version: u16) -> u8 {
 pub fn encode(entry: EntryRef<'_>, version: u16, out: &mut impl Out) {
     match entry.as_object().as_deref() {
         None => writer::string(out, entry.string()),
-        Some(Object::List(list)) => list::encode(list, out),
-        Some(Object::Set(set)) => set::encode(set, set::kind_of(set, version), out),
-        Some(Object::Zset(zset)) => zset::encode(zset, out),
-        Some(Object::Hash(hash)) => hash::encode(hash, hash::kind_of(hash), out),
-        Some(Object::Stream(stream)) => stream::encode(stream, stream::kind_of(version), out),
+        Some(object) => encode_object(object, version, out),
     }
+}
+
+/// Writes a collection, without its type.
+pub fn encode_object(object: &Object, version: u16, out: &mut impl Out) {
+    match object {
+        Object::List(list) => list::encode(list, out),
+        Object::Set(set) => set::encode(set, set::kind_of(set, version), out),
+        Object::Zset(zset) => zset::encode(zset, out),
+        Object::Hash(hash) => hash::encode(hash, hash::kind_of(hash), out),
+        Object::Stream(stream) => stream::encode(stream, stream::kind_of(version), out),
+    }
+}
+
+/// Writes a collection that is lent, without its type.
+pub(crate) fn encode_lent(lent: &Lent, out: &mut impl Out) {
+    match lent {
+        Lent::Hash(fields, has_times) => hash::encode_lent(fields, *has_times, out),
+        Lent::Set(members) => {
+            writer::number(out, members.len() as u64);
+            members.iter().for_each(|member| writer::text(out, member.bytes()));
+        }
+        Lent::Zset(members) => {
+            writer::number(out, members.len() as u64);
+            for member in members.iter() {
+                writer::text(out, member.bytes());
+                writer::double(out, Zset::score_of(member));
+            }
+        }
+        Lent::List(nodes) => {
+            writer::number(out, nodes.len() as u64);
+            nodes.each(|pack, is_plain| list::node(pack, is_plain, out));
+        }
+        Lent::Stream(nodes, tail) => {
+            stream::encode_nodes(nodes.nodes(), out);
+            out.put(tail);
+        }
+    }
+}
+
+/// What is written of a stream behind its nodes.
+pub(crate) fn stream_tail(stream: &Stream, version: u16) -> Vec<u8> {
+    let mut tail = Vec::new();
+    stream::encode_tail(stream, stream::kind_of(version), &mut tail);
+    tail
 }
 
 /// Bytes of a value, without its type, in a file of Redis 7.2.

@@ -3,7 +3,9 @@ use super::reader::Reader;
 use super::writer::{self, Out};
 use super::{Bad, kind, packed};
 use crate::keyspace::StrRef;
+use crate::keyspace::directory::View;
 use crate::settings::Settings;
+use crate::values::field::Field;
 use crate::values::hash::Pair;
 use crate::values::listpack::Listpack;
 use crate::values::{Hash, Kind};
@@ -146,11 +148,19 @@ pub(super) fn encode(hash: &Hash, kind: u8, out: &mut impl Out) {
         return writer::blob(out, pack.as_bytes());
     }
     writer::number(out, hash.len() as u64);
-    hash.each(|pair| {
-        writer::string(out, pair.field);
-        writer::string(out, pair.value);
-        if kind == kind::HASH_2 {
-            writer::milliseconds(out, pair.expires_at_ms.unwrap_or(NEVER));
-        }
-    });
+    hash.each(|pair| encode_pair(pair, kind == kind::HASH_2, out));
+}
+
+/// Writes the fields of a hash that is lent, with their times or without.
+pub(super) fn encode_lent(fields: &View<Field>, has_times: bool, out: &mut impl Out) {
+    writer::number(out, fields.len() as u64);
+    fields.iter().for_each(|field| encode_pair(field.into(), has_times, out));
+}
+
+fn encode_pair(pair: Pair<'_>, has_time: bool, out: &mut impl Out) {
+    writer::string(out, pair.field);
+    writer::string(out, pair.value);
+    if has_time {
+        writer::milliseconds(out, pair.expires_at_ms.unwrap_or(NEVER));
+    }
 }

@@ -81,7 +81,7 @@ pub(super) fn encode(list: &List, out: &mut impl Out) {
 }
 
 /// Writes a node of a list: a step for those who write a long list by and by.
-fn node(pack: &Listpack, is_plain: bool, out: &mut impl Out) {
+pub(super) fn node(pack: &Listpack, is_plain: bool, out: &mut impl Out) {
     match pack.iter().next().filter(|_| is_plain) {
         Some(only) => {
             writer::number(out, PLAIN);

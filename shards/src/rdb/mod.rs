@@ -12,6 +12,7 @@ pub mod decode;
 pub mod encode;
 pub mod extent;
 mod hash;
+pub mod item;
 mod list;
 mod packed;
 pub mod payload;
@@ -24,7 +25,8 @@ pub mod writer;
 mod zset;
 
 pub use decode::{Decoder, Loaded, Step, decode};
-pub use encode::{encode, kind_of, serialized_bytes, version_of};
+pub use encode::{encode, encode_object, kind_of, serialized_bytes, version_of};
+pub(crate) use encode::{encode_lent, stream_tail};
 pub use extent::Extent;
 pub use reader::Reader;
 
@@ -72,11 +74,11 @@ const INT_32: u8 = 2;
 const LZF: u8 = 3;
 
 /// The version that says what a payload without fields that expire may hold: that of Redis 7.0.
-const VERSION_COMMON: u16 = 10;
+pub const VERSION_COMMON: u16 = 10;
 /// The version of Redis 7.2: sets in listpacks, and when a stream's consumers were last active.
 const VERSION_RICH: u16 = 11;
 /// The version of Valkey 9, whose hashes have fields that expire.
-const VERSION_VALKEY: u16 = 80;
+pub const VERSION_VALKEY: u16 = 80;
 /// The last version of Redis that is known.
 const VERSION_REDIS_MAX: u16 = 12;
 

@@ -156,12 +156,21 @@ pub(super) fn kind_of(version: u16) -> u8 {
 
 /// Writes a stream as this type.
 pub(super) fn encode(stream: &Stream, kind: u8, out: &mut impl Out) {
-    let nodes = stream.nodes();
+    encode_nodes(stream.nodes(), out);
+    encode_tail(stream, kind, out);
+}
+
+/// Writes the nodes of a stream.
+pub(super) fn encode_nodes<'a>(nodes: impl ExactSizeIterator<Item = (Id, &'a Listpack)>, out: &mut impl Out) {
     writer::number(out, nodes.len() as u64);
     for (base, pack) in nodes {
         writer::blob(out, &bytes_of(base));
         writer::blob(out, pack.as_bytes());
     }
+}
+
+/// Writes what stands behind the nodes.
+pub(super) fn encode_tail(stream: &Stream, kind: u8, out: &mut impl Out) {
     let Facts { last_id, max_deleted_id, entries_added } = stream.facts();
     writer::number(out, stream.len() as u64);
     [last_id, stream.first_id(), max_deleted_id].into_iter().for_each(|id| put_id(out, id));

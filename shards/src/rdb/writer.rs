@@ -12,12 +12,35 @@ const COMPRESS_ABOVE: usize = 20;
 pub trait Out {
     /// Appends some.
     fn put(&mut self, bytes: &[u8]);
+    /// Whether strings are to be compressed where that makes them shorter.
+    fn compresses(&self) -> bool {
+        true
+    }
 }
 
 impl Out for Vec<u8> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+}
+
+/// Bytes to be written to a file, compressed or not (`rdbcompression`).
+#[derive(Clone, Debug, Default)]
+pub struct Text {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Strings are written as they are.
+    pub is_plain: bool,
+}
+
+impl Out for Text {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+    fn compresses(&self) -> bool {
+        !self.is_plain
     }
 }
 
@@ -73,6 +96,7 @@ pub fn text(out: &mut impl Out, bytes: &[u8]) {
 /// Writes bytes that are no text of an integer, compressed where that is shorter.
 pub fn blob(out: &mut impl Out, bytes: &[u8]) {
     if bytes.len() > COMPRESS_ABOVE
+        && out.compresses()
         && let Some(packed) = lzf::compress(bytes, bytes.len() - 4)
     {
         out.put(&[0xc0 | super::LZF]);

@@ -12,11 +12,13 @@ mod tests;
 mod timed;
 mod whole;
 
+use super::field::Field;
 use super::listpack::{At, Listpack};
 use super::{Kind, TAG};
 use crate::dice::Dice;
 use crate::digest::Digest;
 use crate::keyspace::StrRef;
+use crate::keyspace::directory::View;
 use crate::memory::allocation_bytes;
 use crate::settings::Settings;
 use table::Table;
@@ -207,6 +209,11 @@ impl Hash {
             }
             Hash::Table(table) => table.reap(budget, now_ms),
         }
+    }
+
+    /// The fields as they are now, in no order, for a reader; nothing where it is small, or somebody is still reading.
+    pub(crate) fn lend(&mut self) -> Option<View<Field>> {
+        if let Hash::Table(table) = self { table.lend() } else { None }
     }
 
     fn is_table(&self) -> bool {

@@ -62,6 +62,11 @@ impl List {
         }
     }
 
+    /// All nodes as they are now, for a reader; nothing where it is small, or somebody is still reading.
+    pub(crate) fn lend(&mut self) -> Option<quicklist::View> {
+        if let List::Quick(quick) = self { quick.lend() } else { None }
+    }
+
     /// Becomes a listpack again, if it has shrunk enough. Comes after elements were removed.
     pub fn shrink(&mut self, settings: &Settings) {
         if let List::Quick(quick) = self

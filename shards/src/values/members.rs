@@ -3,7 +3,7 @@
 //! The segments of the keyspace in a directory of their own ([`Directory`]): growth without a pause, cursors that survive
 //! growing and shrinking, draws in O(1), memory known at any time, freeing in slices. What an item is the kind says.
 use crate::dice::Dice;
-use crate::keyspace::directory::Directory;
+use crate::keyspace::directory::{Directory, View};
 use crate::keyspace::hash::hash_of;
 use crate::keyspace::item::Item;
 use crate::keyspace::segment::Segment;
@@ -20,13 +20,13 @@ pub struct Members<I: Item> {
     volatile_len: usize,
 }
 
-impl<I: Item> Default for Members<I> {
+impl<I: Item + Clone> Default for Members<I> {
     fn default() -> Members<I> {
         Members::new()
     }
 }
 
-impl<I: Item> Members<I> {
+impl<I: Item + Clone> Members<I> {
     /// No items.
     #[must_use]
     pub fn new() -> Members<I> {
@@ -114,12 +114,41 @@ impl<I: Item> Members<I> {
         let gone = previous.as_ref().expect("a word was there").look();
         self.items_bytes = self.items_bytes + bytes - I::memory_bytes(gone);
         self.volatile_len = self.volatile_len + usize::from(volatile) - usize::from(I::is_volatile(gone));
-        previous
+        previous.map(|gone| self.let_go(gone))
+    }
+
+    /// An item that has left the table, for its new owner: a copy, where a reader may see it.
+    fn let_go(&mut self, item: I) -> I {
+        if !self.directory.is_lent() {
+            return item;
+        }
+        let copy = item.clone();
+        self.directory.retire(item);
+        copy
+    }
+
+    /// Whether a reader may see items of this: see [`super::lease`]. None is to be changed where it stands then.
+    #[inline]
+    pub(crate) fn is_lent(&mut self) -> bool {
+        self.directory.is_lent()
+    }
+
+    /// All items as they are now, for a reader; nothing where somebody is still reading.
+    pub(crate) fn lend(&mut self) -> Option<View<I>> {
+        self.directory.lend()
     }
 
     /// Changes an item in place: neither where it stands nor its bytes nor whether it expires.
     pub fn change<T>(&mut self, bytes: &[u8], change: impl FnOnce(&mut I) -> T) -> Option<T> {
         let hash = hash_of(bytes);
+        if self.directory.is_lent() {
+            let (mut change, mut result) = (Some(change), None);
+            self.exchange(bytes, |mut item| {
+                result = change.take().map(|change| change(&mut item));
+                item
+            });
+            return result;
+        }
         let mut word = self.directory.segment_mut(hash).get_mut(hash, bytes)?;
         let before = I::memory_bytes(word.item());
         let result = word.change(change);
@@ -131,14 +160,21 @@ impl<I: Item> Members<I> {
     /// Exchanges an item for what `exchange` makes of it, for one with the same bytes; whether it is here.
     pub fn exchange(&mut self, bytes: &[u8], exchange: impl FnOnce(I) -> I) -> bool {
         let hash = hash_of(bytes);
+        let is_lent = self.directory.is_lent();
         let Some(mut word) = self.directory.segment_mut(hash).get_mut(hash, bytes) else { return false };
+        let mut lent = None;
         let told = |item: I::Ref<'_>| (I::memory_bytes(item), usize::from(I::is_volatile(item)));
         let before = told(word.item());
-        word.replace(exchange);
+        word.replace(|item| {
+            // A reader may see this one: what is made is made of a copy.
+            let item = if is_lent { lent.insert(item).clone() } else { item };
+            exchange(item)
+        });
         debug_assert!(I::has_bytes(word.item(), bytes), "an item keeps its bytes");
         let after = told(word.item());
         self.items_bytes = self.items_bytes - before.0 + after.0;
         self.volatile_len = self.volatile_len - before.1 + after.1;
+        lent.into_iter().for_each(|item| self.directory.retire(item));
         true
     }
 
@@ -147,7 +183,7 @@ impl<I: Item> Members<I> {
         let item = self.directory.remove(hash_of(bytes), bytes)?;
         self.items_bytes -= I::memory_bytes(item.look());
         self.volatile_len -= usize::from(I::is_volatile(item.look()));
-        Some(item)
+        Some(self.let_go(item))
     }
 
     /// Calls `visit` with about `count` items from a cursor on, 0 being where to begin; gives back the cursor to go on from,
@@ -192,6 +228,8 @@ impl<I: Item> Members<I> {
                 *volatile_len -= usize::from(I::is_volatile(item.look()));
             });
             if taken == 0 {
+                // Where a reader has all of it, it went at once.
+                (*items_bytes, *volatile_len) = (0, 0);
                 return true;
             }
             budget -= taken;

@@ -15,6 +15,8 @@ pub mod field;
 pub mod hash;
 pub mod hyperloglog;
 pub mod intset;
+pub(crate) mod lease;
+pub(crate) mod lent;
 pub mod list;
 pub mod listpack;
 pub mod lzf;

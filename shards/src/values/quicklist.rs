@@ -15,6 +15,7 @@ use crate::keyspace::StrRef;
 use crate::settings::Settings;
 pub use limit::Limit;
 use node::Node;
+pub(crate) use nodes::View;
 use nodes::{Nodes, Place};
 use search::Needle;
 use std::ops::ControlFlow;
@@ -66,6 +67,11 @@ impl Quicklist {
         self.len() == 0
     }
 
+    /// All nodes as they are now, for a reader; nothing where somebody is still reading.
+    pub(crate) fn lend(&mut self) -> Option<View> {
+        self.nodes.lend()
+    }
+
     /// How many nodes.
     #[must_use]
     pub fn node_count(&self) -> usize {
@@ -81,6 +87,7 @@ impl Quicklist {
 
     /// Frees about `budget` nodes; whether none is left.
     pub fn free_some(&mut self, budget: usize) -> bool {
+        self.nodes.leave_to_reader();
         for _ in 0..budget {
             let Some(place) = self.nodes.last() else { break };
             self.nodes.remove(place);

@@ -17,6 +17,7 @@ use super::member::Member;
 use super::members::Members;
 use crate::digest::Digest;
 use crate::keyspace::StrRef;
+use crate::keyspace::directory::View;
 use crate::number::parse_i64;
 use crate::settings::Settings;
 
@@ -106,6 +107,11 @@ impl Set {
         }
         self.iter().for_each(visit);
         0
+    }
+
+    /// The members as they are now, in no order, for a reader; nothing where it is small, or somebody is still reading.
+    pub(crate) fn lend(&mut self) -> Option<View<Member<0>>> {
+        if let Form::Table(table) = &mut self.0 { table.lend() } else { None }
     }
 
     /// Whether its members stand in a table: then it may be large, and looking for one costs the same whatever its length.

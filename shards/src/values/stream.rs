@@ -8,12 +8,15 @@ use super::listpack::Listpack;
 use crate::digest::Digest;
 use crate::settings::Settings;
 use node::Node;
+use nodes::Nodes;
+pub(crate) use nodes::View;
 use std::collections::BTreeMap;
 
 mod group;
 mod id;
 mod lag;
 mod node;
+mod nodes;
 mod radix;
 mod sorted;
 #[cfg(test)]
@@ -44,7 +47,7 @@ pub struct Facts {
 
 #[derive(Debug, Default)]
 struct Body {
-    nodes: BTreeMap<Id, Node>,
+    nodes: Nodes,
     /// What the nodes take, in bytes.
     node_bytes: usize,
     len: u64,
@@ -90,7 +93,12 @@ impl Stream {
 
     /// The nodes with their ids, as Redis has them.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (Id, &Listpack)> {
-        self.0.nodes.iter().map(|(base, node)| (*base, &node.0))
+        self.0.nodes.iter().map(|(base, node)| (*base, &node.pack))
+    }
+
+    /// The nodes as they are now, for a reader; nothing where somebody is still reading.
+    pub(crate) fn lend(&mut self) -> Option<View> {
+        self.0.nodes.lend()
     }
 
     /// A stream of nodes from a stranger, in the order of their ids; none unless each is sound. `len` and `first_id` are
@@ -103,9 +111,9 @@ impl Stream {
             if !is_next || !Node::is_sound(&pack) {
                 return None;
             }
-            let node = Node(pack);
+            let node = Node::of(pack);
             body.len += node.head().live as u64;
-            body.node_bytes += node.0.memory_bytes();
+            body.node_bytes += node.pack.memory_bytes();
             body.nodes.insert(base, node);
         }
         let mut stream = Stream(Box::new(body));
@@ -118,20 +126,18 @@ impl Stream {
         debug_assert!(id > self.0.facts.last_id, "ids only grow");
         let added: usize = pairs.iter().flatten().map(|part| part.len()).sum();
         let body = &mut *self.0;
-        match body.nodes.last_entry().filter(|last| has_room(last.get(), added, settings)) {
-            Some(mut last) => {
-                let base = *last.key();
-                let node = last.get_mut();
-                let before = node.0.memory_bytes();
-                node.push(base, id, pairs);
-                body.node_bytes = body.node_bytes - before + node.0.memory_bytes();
-            }
-            None => {
-                let mut node = Node::new(pairs);
-                node.push(id, id, pairs);
-                body.node_bytes += node.0.memory_bytes();
-                body.nodes.insert(id, node);
-            }
+        let node_bytes = &mut body.node_bytes;
+        let is_fit = |last: &Node| has_room(last, added, settings);
+        let is_added = body.nodes.change_last(is_fit, |base, node| {
+            let before = node.pack.memory_bytes();
+            node.push(base, id, pairs);
+            *node_bytes = *node_bytes - before + node.pack.memory_bytes();
+        });
+        if !is_added {
+            let mut node = Node::new(pairs);
+            node.push(id, id, pairs);
+            body.node_bytes += node.pack.memory_bytes();
+            body.nodes.insert(id, node);
         }
         body.len += 1;
         body.facts.entries_added += 1;
@@ -167,16 +173,15 @@ impl Stream {
     }
 
     fn change_node(&mut self, base: Id, change: impl FnOnce(&mut Node)) {
-        let Some(node) = self.0.nodes.get_mut(&base) else { return };
-        let before = node.0.memory_bytes();
+        let Some(node) = self.0.nodes.get_mut(base) else { return };
+        let before = node.pack.memory_bytes();
         change(node);
-        self.0.node_bytes = self.0.node_bytes - before + node.0.memory_bytes();
+        self.0.node_bytes = self.0.node_bytes - before + node.pack.memory_bytes();
     }
 
     fn remove_node(&mut self, base: Id) {
-        if let Some(node) = self.0.nodes.remove(&base) {
-            self.0.node_bytes -= node.0.memory_bytes();
-        }
+        let Body { nodes, node_bytes, .. } = &mut *self.0;
+        nodes.remove(base, |node| *node_bytes -= node.pack.memory_bytes());
     }
 
     fn find_first_id(&mut self) {
@@ -240,7 +245,7 @@ fn has_room(node: &Node, added: usize, settings: &Settings) -> bool {
     };
     let entries_max = settings.stream_node_entries_max;
     let head = node.head();
-    node.0.as_bytes().len() + added < bytes_max
+    node.pack.as_bytes().len() + added < bytes_max
         && (entries_max == 0 || ((head.live + head.dead) as u64) < entries_max as u64)
 }
 
@@ -290,7 +295,7 @@ impl Kind for Stream {
     }
     fn free_some(&mut self, mut budget: usize) -> bool {
         while budget > 0 {
-            if self.0.nodes.pop_first().is_some() {
+            if self.0.nodes.free_first() {
                 budget -= 1;
             } else if let Some(mut group) = self.0.groups.first_entry() {
                 if !group.get_mut().free_some(&mut budget) {

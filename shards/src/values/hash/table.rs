@@ -1,6 +1,7 @@
 //! Big hashes: a table of packed fields.
 use super::Pair;
 use crate::keyspace::StrRef;
+use crate::keyspace::directory::View;
 use crate::values::field::{Field, FieldRef};
 use crate::values::members::Members;
 
@@ -86,6 +87,11 @@ impl Table {
         }
         gone.retain(|field| self.remove(field));
         (gone, seen)
+    }
+
+    /// The fields, for a reader.
+    pub(super) fn lend(&mut self) -> Option<View<Field>> {
+        self.members.lend()
     }
 
     pub(super) fn free_some(&mut self, budget: usize) -> bool {

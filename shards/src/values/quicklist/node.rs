@@ -1,8 +1,10 @@
 //! One node of a list: a listpack, as it is or squeezed by LZF.
+#![expect(unsafe_code, reason = "a node that is lent exists twice, and only its owner may free it")]
 use super::super::listpack::Listpack;
 use super::super::lzf;
 use super::limit::Limit;
 use crate::keyspace::StrRef;
+use std::mem::ManuallyDrop;
 
 /// Listpacks below this many bytes are not worth squeezing.
 const SQUEEZED_BYTES_MIN: usize = 48;
@@ -18,6 +20,8 @@ pub(super) struct Node {
     /// Its only element was too large to share a node: nothing is ever added.
     is_plain: bool,
     is_squeezed: bool,
+    /// A reader on another thread has the listpack too.
+    is_lent: bool,
 }
 
 /// The listpack of a node, to be read.
@@ -47,7 +51,28 @@ impl Node {
 
     /// A node of the elements of a listpack.
     pub(super) fn of(pack: Listpack) -> Node {
-        Node { count: pack.len() as u32, pack, is_plain: false, is_squeezed: false }
+        Node { count: pack.len() as u32, pack, is_plain: false, is_squeezed: false, is_lent: false }
+    }
+
+    /// The same node once more, for a reader: it owns nothing. This one is marked as lent, and what it is good for ends when its listpack is
+    /// freed or changed: the caller sees to it that neither happens.
+    pub(super) fn lend(&mut self) -> ManuallyDrop<Node> {
+        self.is_lent = true;
+        // SAFETY: the copy is never dropped, so nothing is freed twice.
+        ManuallyDrop::new(unsafe { std::ptr::read(self) })
+    }
+
+    /// Gets a listpack of its own, if the present one is lent; the one it had before, which the reader still has.
+    pub(super) fn own(&mut self) -> Option<Listpack> {
+        std::mem::take(&mut self.is_lent).then(|| {
+            let own = self.pack.clone();
+            std::mem::replace(&mut self.pack, own)
+        })
+    }
+
+    /// Gives its listpack away, if it is lent; it is empty then.
+    pub(super) fn give_up(&mut self) -> Option<Listpack> {
+        std::mem::take(&mut self.is_lent).then(|| std::mem::take(&mut self.pack))
     }
 
     /// How many elements it has.

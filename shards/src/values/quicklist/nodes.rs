@@ -2,9 +2,12 @@
 //!
 //! Both ends are reached at once, an element by its index after a look at each chunk (a chunk is half a megabyte of elements),
 //! and adding a node in the middle moves no more than the nodes of its chunk and the chunks of one side.
+use super::Listpack;
 use super::node::Node;
 use crate::memory::allocation_bytes;
+use crate::values::lease::{Lease, Loan, lend};
 use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
 
 /// Nodes of a chunk, at most.
 const NODES_MAX: usize = 64;
@@ -17,6 +20,27 @@ pub(super) struct Nodes {
     item_count: usize,
     /// What the allocator keeps for nodes and chunks, the list of chunks excepted.
     bytes: usize,
+    /// A reader sees what this was when it was lent.
+    lease: Option<Box<Lease<Listpack>>>,
+}
+
+/// The nodes as they were when they were lent, to be read by another thread.
+#[derive(Debug)]
+pub(crate) struct View {
+    nodes: Vec<ManuallyDrop<Node>>,
+    /// While it is open no listpack of them is changed or freed.
+    _loan: Loan<Listpack>,
+}
+
+impl View {
+    /// How many nodes.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+    /// Shows each node's elements, and whether it keeps one that was too large to share a node.
+    pub(crate) fn each(&self, mut show: impl FnMut(&Listpack, bool)) {
+        self.nodes.iter().for_each(|node| show(&node.open(), node.is_plain()));
+    }
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +148,9 @@ impl Nodes {
     /// Changes the node at a place; it is not left empty.
     #[inline]
     pub(super) fn alter<T>(&mut self, place: Place, change: impl FnOnce(&mut Node) -> T) -> T {
+        if self.lease.is_some() {
+            self.own(place);
+        }
         let chunk = &mut self.chunks[place.chunk];
         let node = &mut chunk.nodes[place.node];
         let (count, bytes) = (node.count(), node.memory_bytes());
@@ -133,6 +160,35 @@ impl Nodes {
         self.item_count = self.item_count - count + new_count;
         self.bytes = self.bytes - bytes + new_bytes;
         result
+    }
+
+    /// Gives a node a listpack of its own, if its present one is lent.
+    #[cold]
+    fn own(&mut self, place: Place) {
+        if self.is_lent()
+            && let Some(lease) = &self.lease
+        {
+            lease.retire(self.chunks[place.chunk].nodes[place.node].own());
+        }
+    }
+
+    /// Whether a reader may see nodes of this.
+    fn is_lent(&mut self) -> bool {
+        if self.lease.as_ref().is_some_and(|lease| lease.is_over()) {
+            self.lease = None;
+        }
+        self.lease.is_some()
+    }
+
+    /// All nodes as they are now, for a reader; nothing where somebody is still reading.
+    pub(super) fn lend(&mut self) -> Option<View> {
+        if self.is_lent() {
+            return None;
+        }
+        let (lease, loan) = lend();
+        self.lease = Some(Box::new(lease));
+        let nodes = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.nodes).map(Node::lend);
+        Some(View { nodes: nodes.collect(), _loan: loan })
     }
 
     /// Adds a node at the end.
@@ -192,6 +248,9 @@ impl Nodes {
 
     /// Takes the node at a place out; the place of the next one.
     pub(super) fn remove(&mut self, place: Place) -> (Node, Option<Place>) {
+        if self.lease.is_some() {
+            self.own(place);
+        }
         let chunk = &mut self.chunks[place.chunk];
         let node = chunk.nodes.remove(place.node).expect("a place is that of a node");
         chunk.item_count -= node.count();
@@ -225,6 +284,28 @@ impl Nodes {
         chunk.nodes.append(&mut next.nodes);
         chunk.item_count += next.item_count;
         self.bytes += chunk.own_bytes();
+    }
+}
+
+impl Nodes {
+    /// Hands what is lent over to the reader, if there is one: whoever owned this does not want it any more.
+    pub(super) fn leave_to_reader(&mut self) {
+        if self.is_lent()
+            && let Some(lease) = self.lease.take()
+        {
+            let nodes = self.chunks.iter_mut().flat_map(|chunk| &mut chunk.nodes);
+            lease.retire(nodes.filter_map(Node::give_up));
+            self.chunks.clear();
+            (self.node_count, self.item_count, self.bytes) = (0, 0, 0);
+        }
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        if self.lease.is_some() {
+            self.leave_to_reader();
+        }
     }
 }
 

@@ -22,8 +22,13 @@ const FIXED: i64 = 3;
 pub const NODE_BYTES_MAX: usize = 1 << 30;
 
 /// A run of entries.
-#[derive(Clone, Debug)]
-pub(super) struct Node(pub(super) Listpack);
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Its elements.
+    pub(super) pack: Listpack,
+    /// A reader on another thread has them too.
+    pub(super) is_lent: bool,
+}
 
 /// What a node's head says, and what comes after it.
 #[derive(Clone, Debug)]
@@ -73,11 +78,16 @@ impl Node {
         pack.push_back_int(pairs.len() as i64);
         pairs.iter().for_each(|[name, _]| pack.push_back(name));
         pack.push_back_int(0);
-        Node(pack)
+        Node::of(pack)
+    }
+
+    /// A node of these elements.
+    pub(super) fn of(pack: Listpack) -> Node {
+        Node { pack, is_lent: false }
     }
 
     pub(super) fn head(&self) -> Head<'_> {
-        let mut names = self.0.iter();
+        let mut names = self.pack.iter();
         let mut next = || names.next().map_or(0, int);
         let (live, dead, name_count) = (next(), next(), next());
         Head { live, dead, name_count: name_count as usize, names }
@@ -89,7 +99,7 @@ impl Node {
         let is_same = name_count == pairs.len()
             && names.zip(pairs).all(|(own, [name, _])| own.bytes(&mut [0; 20]) == *name);
         self.set_count(0, live + 1);
-        let pack = &mut self.0;
+        let pack = &mut self.pack;
         let (ms, seq) = id.since(base);
         pack.push_back_int(if is_same { SAME_NAMES } else { 0 });
         pack.push_back_int(ms);
@@ -107,16 +117,16 @@ impl Node {
 
     /// Where the first entry stands.
     pub(super) fn first(&self) -> Option<At> {
-        let mut at = self.0.first()?;
+        let mut at = self.pack.first()?;
         for _ in 0..self.head().name_count + 4 {
-            at = self.0.next(at)?;
+            at = self.pack.next(at)?;
         }
         Some(at)
     }
 
     /// The entry that stands at `at`.
     pub(super) fn spot(&self, base: Id, at: At) -> Option<Spot> {
-        let pack = &self.0;
+        let pack = &self.pack;
         let mut elements = pack.iter_from(at);
         let mut next = || elements.next().map(int);
         let (flags, ms, seq) = (next()?, next()?, next()?);
@@ -146,16 +156,16 @@ impl Node {
 
     /// The id of the last entry, deleted or not.
     pub(super) fn last_id(&self, base: Id) -> Id {
-        let flags = self.0.last().and_then(|end| self.start_of(end));
+        let flags = self.pack.last().and_then(|end| self.start_of(end));
         flags.and_then(|at| self.spot(base, at)).map_or(base, |spot| spot.id)
     }
 
     /// Where the entry begins whose last element is at `end`; none before the first entry.
     pub(super) fn start_of(&self, end: At) -> Option<At> {
-        let elements = int(self.0.get(end));
+        let elements = int(self.pack.get(end));
         let mut at = end;
         for _ in 0..elements {
-            at = self.0.prev(at)?;
+            at = self.pack.prev(at)?;
         }
         (elements > 0).then_some(at)
     }
@@ -165,15 +175,15 @@ impl Node {
         let Head { live, dead, .. } = self.head();
         // A flag takes one byte, so that the other places hold; a count may not.
         for spot in spots {
-            self.0.replace_int(spot.at, spot.flags | DELETED);
+            self.pack.replace_int(spot.at, spot.flags | DELETED);
         }
         self.set_count(0, live - spots.len() as i64);
         self.set_count(1, dead + spots.len() as i64);
     }
 
     fn set_count(&mut self, index: i64, count: i64) {
-        if let Some(at) = self.0.seek(index) {
-            self.0.replace_int(at, count);
+        if let Some(at) = self.pack.seek(index) {
+            self.pack.replace_int(at, count);
         }
     }
 

@@ -153,7 +153,7 @@ impl Model {
         let mut bytes = 0;
         for (base, pack) in stream.nodes() {
             bytes += pack.memory_bytes();
-            let node = Node(pack.clone());
+            let node = Node::of(pack.clone());
             let head = node.head();
             assert!((head.live + head.dead) as usize <= entries_max.max(1), "a node has room for so many");
             assert!(base <= node.last_id(base));

@@ -98,7 +98,7 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn new(base: Id, node: &'a Node) -> Place<'a> {
         let Head { name_count, names, .. } = node.head();
-        let pack: &Listpack = &node.0;
+        let pack: &Listpack = &node.pack;
         let mut rest = names.clone();
         // The names, and the 0 behind them.
         skip(&mut rest, name_count + 1);
@@ -128,8 +128,8 @@ impl<'a> Place<'a> {
     /// Opens the entry before the one in hand.
     fn retreat(&mut self) -> Option<(i64, Id)> {
         let start = self.node.start_of(self.back?)?;
-        self.back = self.node.0.prev(start);
-        self.rest = self.node.0.iter_from(start);
+        self.back = self.node.pack.prev(start);
+        self.rest = self.node.pack.iter_from(start);
         self.open()
     }
 

@@ -4,6 +4,7 @@
 //! those items and nothing else. A member of 13 bytes so costs 24 for the item, 10 for its word in the table, 10 in the tree.
 #![expect(unsafe_code, reason = "the tree keeps addresses of items that the table owns")]
 use crate::keyspace::StrRef;
+use crate::keyspace::directory::View;
 use crate::keyspace::item::Item;
 use crate::values::member::{Member, MemberRef};
 use crate::values::members::Members;
@@ -12,7 +13,7 @@ use std::cmp::Ordering;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 
-type Scored = Member<8>;
+pub(super) type Scored = Member<8>;
 
 /// The items' table and their order.
 #[derive(Debug, Default)]
@@ -59,7 +60,7 @@ impl Ranked for Handle {
 }
 
 #[inline]
-fn score_of(item: MemberRef<'_, 8>) -> f64 {
+pub(super) fn score_of(item: MemberRef<'_, 8>) -> f64 {
     f64::from_le_bytes(item.prefix())
 }
 
@@ -116,6 +117,16 @@ impl Big {
     /// Gives a member, whose score is `old`, another one.
     pub(super) fn rescore(&mut self, member: &[u8], old: f64, score: f64) {
         let (from, to) = (at(old, member), at(score, member));
+        if self.items.is_lent() {
+            // A reader may see the item with its old score: another one takes its place.
+            if self.order.remove(&from).is_some() {
+                let address = Scored::new(score.to_le_bytes(), member).into_address();
+                // SAFETY: the address is that of the item made above; the handle beside it does not own it.
+                drop(self.items.replace(unsafe { Scored::from_address(address) }));
+                self.order.insert(Handle(address), &to);
+            }
+            return;
+        }
         if self.order.change_in_place(&from, &to, score >= old, |item| item.set_score(score)) {
             return;
         }
@@ -188,6 +199,11 @@ impl Big {
     /// Calls `visit` with about `count` members from a cursor on: see [`Members::scan`].
     pub(super) fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], f64)) -> u64 {
         self.items.scan(cursor, count, |item| visit(item.bytes(), score_of(item)))
+    }
+
+    /// The members with their scores as they are now, in no order, for a reader; nothing where somebody is still reading.
+    pub(super) fn lend(&mut self) -> Option<View<Scored>> {
+        self.items.lend()
     }
 
     pub(super) fn copy(&self) -> Big {

@@ -10,9 +10,11 @@ pub mod range;
 mod tests;
 
 use super::listpack::Listpack;
+use super::member::{Member, MemberRef};
 use super::{Kind, TAG};
 use crate::digest::Digest;
 use crate::keyspace::StrRef;
+use crate::keyspace::directory::View;
 use crate::number::format_g17;
 use crate::settings::Settings;
 use big::Big;
@@ -159,6 +161,16 @@ impl Zset {
             _ => {}
         }
         Ok(added)
+    }
+
+    /// The members with their scores as they are now, in no order, for a reader; nothing where it is small, or somebody is still reading.
+    pub(crate) fn lend(&mut self) -> Option<View<Member<8>>> {
+        if let Zset::Big(big) = self { big.lend() } else { None }
+    }
+
+    /// The score with which a member is kept.
+    pub(crate) fn score_of(member: MemberRef<'_, 8>) -> f64 {
+        big::score_of(member)
     }
 
     /// Adds a member that is not in here.

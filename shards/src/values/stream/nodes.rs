@@ -1,0 +1,132 @@
+//! The nodes of a stream by the ids of their first entries, and what of them is lent ([`crate::values::lease`]).
+#![expect(unsafe_code, reason = "a node that is lent exists twice, and only its owner may free it")]
+use super::Id;
+use super::node::Node;
+use crate::values::lease::{Lease, Loan, lend};
+use crate::values::listpack::Listpack;
+use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+
+/// The nodes. To be read they are a map.
+#[derive(Debug, Default)]
+pub(super) struct Nodes {
+    map: BTreeMap<Id, Node>,
+    /// A reader sees what this was when it was lent.
+    lease: Option<Box<Lease<Listpack>>>,
+}
+
+/// The nodes as they were when they were lent, to be read by another thread.
+#[derive(Debug)]
+pub(crate) struct View {
+    nodes: Vec<(Id, ManuallyDrop<Listpack>)>,
+    /// While it is open no listpack of them is changed or freed.
+    _loan: Loan<Listpack>,
+}
+
+impl View {
+    /// The nodes with their ids.
+    pub(crate) fn nodes(&self) -> impl ExactSizeIterator<Item = (Id, &Listpack)> {
+        self.nodes.iter().map(|(base, pack)| (*base, &**pack))
+    }
+}
+
+impl Deref for Nodes {
+    type Target = BTreeMap<Id, Node>;
+    #[inline]
+    fn deref(&self) -> &BTreeMap<Id, Node> {
+        &self.map
+    }
+}
+
+impl Nodes {
+    /// Adds a node.
+    pub(super) fn insert(&mut self, base: Id, node: Node) {
+        self.map.insert(base, node);
+    }
+
+    /// Changes the last node, if there is one and it is fit for that; whether it was.
+    #[inline]
+    pub(super) fn change_last(
+        &mut self,
+        is_fit: impl FnOnce(&Node) -> bool,
+        change: impl FnOnce(Id, &mut Node),
+    ) -> bool {
+        let Some(mut last) = self.map.last_entry().filter(|last| is_fit(last.get())) else { return false };
+        let base = *last.key();
+        own(self.lease.as_deref(), last.get_mut());
+        change(base, last.get_mut());
+        true
+    }
+
+    /// A node, to be changed.
+    pub(super) fn get_mut(&mut self, base: Id) -> Option<&mut Node> {
+        let node = self.map.get_mut(&base)?;
+        own(self.lease.as_deref(), node);
+        Some(node)
+    }
+
+    /// Takes a node out, of which this is told first.
+    pub(super) fn remove(&mut self, base: Id, tell: impl FnOnce(&Node)) {
+        if let Some(node) = self.map.remove(&base) {
+            tell(&node);
+            self.let_go(node);
+        }
+    }
+
+    /// Frees the first node; whether there was one.
+    pub(super) fn free_first(&mut self) -> bool {
+        let first = self.map.pop_first();
+        let was_there = first.is_some();
+        first.into_iter().for_each(|(_, node)| self.let_go(node));
+        was_there
+    }
+
+    fn let_go(&self, node: Node) {
+        if let Some(lease) = self.lease.as_deref().filter(|_| node.is_lent) {
+            lease.retire([node.pack]);
+        }
+    }
+
+    /// All nodes as they are now, for a reader; nothing where somebody is still reading.
+    pub(super) fn lend(&mut self) -> Option<View> {
+        if self.lease.as_ref().is_some_and(|lease| !lease.is_over()) {
+            return None;
+        }
+        let (lease, loan) = lend();
+        self.lease = Some(Box::new(lease));
+        let lent = |(base, node): (&Id, &mut Node)| {
+            node.is_lent = true;
+            // SAFETY: the copy is never dropped, so nothing is freed twice.
+            (*base, ManuallyDrop::new(unsafe { std::ptr::read(&raw const node.pack) }))
+        };
+        Some(View { nodes: self.map.iter_mut().map(lent).collect(), _loan: loan })
+    }
+}
+
+/// Gives a node a listpack of its own, if its present one is lent.
+#[inline]
+fn own(lease: Option<&Lease<Listpack>>, node: &mut Node) {
+    if let Some(lease) = lease
+        && std::mem::take(&mut node.is_lent)
+    {
+        let own = node.pack.clone();
+        lease.retire([std::mem::replace(&mut node.pack, own)]);
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            let nodes = std::mem::take(&mut self.map).into_values();
+            lease.retire(nodes.filter(|node| node.is_lent).map(|node| node.pack));
+        }
+    }
+}
+
+impl Clone for Nodes {
+    fn clone(&self) -> Nodes {
+        let nodes = self.map.iter().map(|(base, node)| (*base, Node::of(node.pack.clone())));
+        Nodes { map: nodes.collect(), lease: None }
+    }
+}

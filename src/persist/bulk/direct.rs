@@ -1,0 +1,87 @@
+//! Direct I/O with read-ahead and write-behind, by glommio: the page cache keeps what shards and other processes need.
+//!
+//! Its executor runs on the caller's thread, and only while a call waits.
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use glommio::io::{
+    DmaFile, DmaStreamReader, DmaStreamReaderBuilder, DmaStreamWriter, DmaStreamWriterBuilder,
+};
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+/// Bytes of a buffer.
+const BUFFER_BYTES: usize = 256 * 1024;
+/// Buffers on their way to or from the disk.
+const BUFFERS_AHEAD: usize = 4;
+/// Memory that is registered with the kernel: what the buffers of a file or two take.
+const REGISTERED_BYTES: usize = 4 << 20;
+/// Requests of a ring.
+const RING_DEPTH: usize = 64;
+
+/// What runs this thread's direct files.
+#[derive(Debug)]
+pub(super) struct Direct(Rc<LocalExecutor>);
+
+impl Direct {
+    /// The executor, or why there can be none.
+    pub(super) fn new() -> Result<Direct, String> {
+        let builder = LocalExecutorBuilder::new(Placement::Unbound);
+        let made = builder.io_memory(REGISTERED_BYTES).ring_depth(RING_DEPTH).make();
+        made.map(|executor| Direct(Rc::new(executor))).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn create(&self, path: &Path) -> io::Result<Writer> {
+        let file = self.0.run(DmaFile::create(path)).map_err(io::Error::from)?;
+        let stream = self.0.run(async {
+            let builder = DmaStreamWriterBuilder::new(file);
+            builder.with_buffer_size(BUFFER_BYTES).with_write_behind(BUFFERS_AHEAD).build()
+        });
+        Ok(Writer { executor: Rc::clone(&self.0), stream })
+    }
+
+    /// The file, and how long it is.
+    pub(super) fn open(&self, path: &Path) -> io::Result<(Reader, u64)> {
+        let opened = self.0.run(async {
+            let file = DmaFile::open(path).await?;
+            let len = file.file_size().await?;
+            let builder = DmaStreamReaderBuilder::new(file);
+            Ok((builder.with_buffer_size(BUFFER_BYTES).with_read_ahead(BUFFERS_AHEAD).build(), len))
+        });
+        let (stream, len) = opened.map_err(|error: glommio::GlommioError<()>| io::Error::from(error))?;
+        Ok((Reader { executor: Rc::clone(&self.0), stream }, len))
+    }
+}
+
+/// A file that is written.
+#[derive(Debug)]
+pub(super) struct Writer {
+    executor: Rc<LocalExecutor>,
+    stream: DmaStreamWriter,
+}
+
+impl Writer {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Writer { executor, stream } = self;
+        executor.run(stream.write_all(bytes))
+    }
+
+    /// Writes what is left, syncs and closes.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.executor.run(self.stream.close())
+    }
+}
+
+/// A file that is read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    executor: Rc<LocalExecutor>,
+    stream: DmaStreamReader,
+}
+
+impl Reader {
+    pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let Reader { executor, stream } = self;
+        executor.run(stream.read(into))
+    }
+}
