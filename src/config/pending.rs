@@ -21,7 +21,6 @@ const PENDING: &[&str] = &[
     "no-appendfsync-on-rewrite",
     "auto-aof-rewrite-percentage",
     "auto-aof-rewrite-min-size",
-    "aof-load-truncated",
     "aof-timestamp-enabled",
     "aof-disable-auto-gc",
     "shutdown-timeout",

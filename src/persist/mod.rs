@@ -14,6 +14,7 @@ pub(crate) mod intake;
 pub mod load;
 pub mod progress;
 pub mod rdb;
+pub mod reload;
 pub mod save;
 pub mod saves;
 pub mod snapshot;
