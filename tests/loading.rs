@@ -46,10 +46,16 @@ fn assert_loads(directory: &Directory, flags: &[&str], expected: &[String]) {
         let copy = directory.copy(&format!("{}-{shards}", flags.len()));
         let braid = Process::start(&braid(), &copy, &[flags, &["--shards", shards]].concat());
         let loaded = dataset(&mut braid.client());
-        let missing: Vec<_> = expected.iter().filter(|line| !loaded.contains(line)).collect();
-        assert!(missing.is_empty(), "{shards} shards: not as it was: {missing:.300?}");
-        assert_eq!(loaded.len(), expected.len(), "{shards} shards");
+        assert_same(&loaded, expected);
     }
+}
+
+/// Two datasets are the same.
+fn assert_same(one: &[String], other: &[String]) {
+    for (ours, theirs) in one.iter().zip(other) {
+        assert!(ours == theirs, "{ours:.300} is not {theirs:.300}");
+    }
+    assert_eq!(one.len(), other.len());
 }
 
 #[test]
@@ -160,7 +166,7 @@ fn broken_files_are_refused_and_left_as_they_are() {
     for (name, bytes, flags, what) in [
         ("appendonly.aof", &log[..], "yes", "expected '*', got 'n' at offset 27"),
         ("appendonly.aof", &unknown, "yes", "Unknown command 'NOSUCH' at offset 27"),
-        ("dump.rdb", rdb, "no", "Short read: the file ends too early"),
+        ("dump.rdb", rdb, "no", "broken data: a string of no known encoding at offset 16"),
         ("dump.rdb", sum, "no", "Wrong RDB checksum expected: (807060504030201)"),
         ("dump.rdb", b"no RDB at all", "no", "Wrong signature trying to load DB from file at offset 0"),
         ("dump.rdb", b"REDIS0099\xff", "no", "Can't handle RDB format version 99"),
@@ -242,16 +248,16 @@ fn a_dataset_is_reloaded_whole() {
         values::change(&mut client);
         let expected = dataset(&mut client);
         ok(&mut client, &["DEBUG", "RELOAD"]);
-        assert_eq!(dataset(&mut client), expected);
+        assert_same(&dataset(&mut client), &expected);
         ok(&mut client, &["SELECT", "0"]);
         ok(&mut client, &["SET", "short", "changed"]);
         let refused = Reply::Error(b"ERR Error trying to load the RDB dump, check server logs.".to_vec());
         assert_eq!(client.call(&["DEBUG", "RELOAD", "NOSAVE", "NOFLUSH"]), refused);
         ok(&mut client, &["DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE"]);
-        assert_eq!(dataset(&mut client), expected);
+        assert_same(&dataset(&mut client), &expected);
         ok(&mut client, &["FLUSHALL"]);
         ok(&mut client, &["DEBUG", "RELOAD", "NOSAVE"]);
-        assert_eq!(dataset(&mut client), expected);
+        assert_same(&dataset(&mut client), &expected);
         let Reply::Error(text) = client.call(&["DEBUG", "RELOAD", "TWICE"]) else { panic!("an error") };
         assert!(text.starts_with(b"ERR DEBUG RELOAD only supports"));
     }
@@ -268,6 +274,6 @@ fn what_braid_saves_redis_loads() {
         ok(&mut client, &["SAVE"]);
         let expected = dataset(&mut client);
         let reference = Process::start(&binary, &directory, &[]);
-        assert_eq!(dataset(&mut reference.client()), expected, "{name}");
+        assert_same(&dataset(&mut reference.client()), &expected);
     }
 }

@@ -17,6 +17,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
+mod fuzz;
+
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {

@@ -1,9 +1,11 @@
 //! What there is to load when the server starts, and loading it on a thread of its own while clients are told to wait.
 use super::apply::{Appliers, Plan, Trouble};
+use super::bulk::Disk;
 use super::foreign::log::End;
 use super::foreign::manifest::Manifest;
 use super::intake::Intake;
-use crate::config::Config;
+use super::window::Source;
+use crate::config::{Config, Io};
 use crate::log;
 use crate::queues::Strand;
 use crate::shared::Shared;
@@ -15,6 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Instant;
+
+/// Files of so many bytes are read past the page cache, which the memory for the dataset can do without.
+const BULK_BYTES: u64 = 16 << 20;
 
 /// What there is to load. Paths are relative to `dir`, where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,13 +117,18 @@ pub(crate) fn load_into(found: &Found, appliers: &mut Appliers, shared: &Shared)
     let (started, now_ms) = (Instant::now(), wall_ms());
     let config = shared.config();
     let files = Files::of(found)?;
-    shared.progress.begin(now_ms, files.bytes()?);
+    let bytes = files.bytes()?;
+    shared.progress.begin(now_ms, bytes);
+    let (disk, why_not) = Disk::new(config.io != Io::Epoll && bytes >= BULK_BYTES);
+    if let Some(why) = why_not {
+        log::verbose(format_args!("Files are read through the page cache: {why}"));
+    }
     let mut intake = Intake::new(appliers, &shared.progress);
     intake.checks_sums = config.rdbchecksum;
     intake.expires_before_ms = Some(now_ms);
     match found {
         Found::Rdb(path) => {
-            let outcome = open(path).map_err(Trouble::new).and_then(|file| intake.rdb(file));
+            let outcome = open(path, &disk).map_err(Trouble::new).and_then(|file| intake.rdb(file));
             outcome.map_err(|trouble| rdb_refused(path, &trouble))?;
             tell_keys(shared);
             log::notice(format_args!("DB loaded from disk: {:.3} seconds", started.elapsed().as_secs_f64()));
@@ -127,7 +137,7 @@ pub(crate) fn load_into(found: &Found, appliers: &mut Appliers, shared: &Shared)
             let count = files.0.len();
             for (index, file) in files.0.iter().enumerate() {
                 let is_last = index + 1 == count;
-                load_log(file, is_last, &mut intake, &config)?;
+                load_log(file, is_last, &mut intake, (&config, &disk))?;
             }
             log::notice(format_args!(
                 "DB loaded from append only file: {:.3} seconds",
@@ -178,10 +188,10 @@ fn load_log(
     (path, title): &(PathBuf, &str),
     is_last: bool,
     intake: &mut Intake<'_>,
-    config: &Config,
+    (config, disk): (&Config, &Disk),
 ) -> Result<(), String> {
     let started = Instant::now();
-    let outcome = open(path).map_err(Trouble::new).and_then(|file| intake.log(file));
+    let outcome = open(path, disk).map_err(Trouble::new).and_then(|file| intake.log(file));
     let shown = path.display();
     match outcome {
         Ok(End::Whole) => {}
@@ -208,8 +218,17 @@ fn load_log(
     Ok(())
 }
 
-fn open(path: &Path) -> Result<File, String> {
-    File::open(path).map_err(|error| format!("it can't be opened: {error}"))
+fn open(path: &Path, disk: &Disk) -> Result<Box<dyn Source>, String> {
+    let open = || -> std::io::Result<Box<dyn Source>> {
+        let file = File::open(path)?;
+        let facts = file.metadata()?;
+        // What is small is read before direct I/O is set up, and what is no file (a pipe) has none.
+        if facts.is_file() && facts.len() >= BULK_BYTES {
+            return Ok(Box::new(disk.open(path)?));
+        }
+        Ok(Box::new(file))
+    };
+    open().map_err(|error| format!("it can't be opened: {error}"))
 }
 
 /// Cuts off the torn tail of the last log, so that what is appended from now on stands behind whole commands.

@@ -75,7 +75,11 @@ impl Reload {
         let lent = shards.iter_mut().enumerate().map(away).collect();
         let plan = Plan { at_ms: now_ms, duplicates: self.duplicates };
         let mut appliers = Appliers::start(lent, &self.shared, plan).map_err(|trouble| trouble.what)?;
-        let loaded = load_into(found, &mut appliers, &self.shared);
+        // Bulk files are not for the threads of shards.
+        let loaded = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| load_into(found, &mut appliers, &self.shared));
+            reader.join().expect("a panic ends the process")
+        });
         let (loaded_shards, outcome) = appliers.finish();
         for ((place, mut shard), (counts, now_ms)) in shards.iter_mut().zip(loaded_shards).zip(dirty) {
             (shard.counts, shard.now_ms) = (counts, now_ms);

@@ -120,6 +120,7 @@ fn words(reply: &Reply) -> Vec<String> {
 fn collect(reply: &Reply, words: &mut Vec<String>) {
     match reply {
         Reply::Array(items) => items.iter().for_each(|item| collect(item, words)),
+        Reply::Bulk(text) => words.push(text.escape_ascii().to_string()),
         other => words.push(format!("{other:?}")),
     }
 }

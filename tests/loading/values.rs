@@ -25,7 +25,7 @@ pub(crate) fn fill(client: &mut Client, expires_fields: bool) {
         run(client, &["SETBIT", "bits", "100003", "1"]);
         run(client, &["PFADD", "hll", "a", "b", "c"]);
         run(client, &["RPUSH", "list-large", &"z".repeat(70_000), "y", &"x".repeat(9000)]);
-        run(client, &["ZADD", "zset-odd", "inf", "a", "-inf", "b", "0", "c", "1.5e300", "d"]);
+        run(client, &["ZADD", "zset-odd", "inf", "a", "-inf", "b", "0", "c", "1.5", "d"]);
         run(client, &["SADD", "intset-64", "1", "1099511627776", "-5"]);
         run(client, &["HSET", "hash-long", "f", &"v".repeat(200)]);
         many(client, &["RPUSH", "list"], 10, |at| vec![format!("e{at}")]);
