@@ -362,6 +362,19 @@ impl Journal {
         self.is_kicked.store(true, Ordering::Release);
     }
 
+    /// Sees that all that was done on these shards, which are all there are, is written. Waits for the disk.
+    pub fn write_out(&self, shards: &mut [Box<Shard>]) {
+        shards.iter_mut().for_each(|shard| self.hand_in(shard));
+        while (0..self.len()).any(|shard| !self.is_settled(shard, false)) && !self.is_in_trouble() {
+            let mut jobs = self.kicked_jobs();
+            while let Some(job) = jobs.pop() {
+                let result = job.run();
+                jobs.extend(self.done(job, result).0);
+            }
+            std::thread::sleep(std::time::Duration::from_micros(200));
+        }
+    }
+
     /// What waits at desks without a tail to bring it along.
     pub fn kicked_jobs(&self) -> Jobs {
         if !self.is_kicked.load(Ordering::Relaxed) || !self.is_kicked.swap(false, Ordering::AcqRel) {

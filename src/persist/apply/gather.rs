@@ -202,7 +202,7 @@ impl Appliers {
     }
 
     #[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
-    fn give_back(&mut self, shards: Vec<Box<Shard>>) -> Result<(), Trouble> {
+    fn give_back(&self, shards: Vec<Box<Shard>>) -> Result<(), Trouble> {
         for shard in shards {
             self.lanes[shard.index].back.send(shard).map_err(|_| gone())?;
         }
