@@ -7,6 +7,7 @@ pub mod conn;
 pub mod core;
 pub mod evict;
 pub mod expire;
+mod lent;
 pub mod overflow;
 mod turn;
 pub mod wait;
