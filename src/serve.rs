@@ -206,7 +206,9 @@ impl Core {
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: unit.entered_ms(),
         };
+        let began = bench.stats.ticks();
         bench.run_part(&mut shards, &mut unit.part(0));
+        self.note_gathered(began);
         for shard in shards {
             self.send_home(shard);
         }

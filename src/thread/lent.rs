@@ -14,7 +14,7 @@ const LENT_NS_MAX: u64 = 500_000;
 pub(crate) struct Lent {
     /// Until the last of them was put back.
     ticks: u64,
-    /// Since when one of them is in hand.
+    /// Since when one of them is in hand, less the time of gathered units.
     since: Option<u64>,
 }
 
@@ -35,6 +35,14 @@ impl Core {
     pub(crate) fn note_put_back(&mut self) {
         if let Some(since) = self.lent.since.take() {
             self.lent.ticks += self.stats.ticks().saturating_sub(since);
+        }
+    }
+
+    /// A gathered unit has run since then. It needs its shards together, whoever runs it: there is nothing to do side by side.
+    pub(crate) fn note_gathered(&mut self, began: u64) {
+        let took = self.stats.ticks().saturating_sub(began);
+        if let Some(since) = &mut self.lent.since {
+            *since += took;
         }
     }
 
