@@ -9,6 +9,7 @@ pub mod core;
 pub mod evict;
 pub mod expire;
 mod journal;
+mod lent;
 pub mod overflow;
 pub(crate) mod places;
 mod save;
