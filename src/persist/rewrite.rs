@@ -231,7 +231,7 @@ fn keeper_of(shared: &Arc<Shared>) -> Result<&Keeper, String> {
 /// Makes a snapshot ready, when there is no other.
 fn prepare(shared: &Arc<Shared>, sinks: Sinks) -> Result<Arc<Snapshot>, String> {
     loop {
-        let order = save::order(&shared.config(), shared.shard_count(), sinks.clone());
+        let order = save::order(shared, sinks.clone());
         match shared.saves.prepare(shared, Purpose::Rewrite, order, |_| {}) {
             Ok(snapshot) => return Ok(snapshot),
             Err(Refused::Failed(why)) => return Err(why),
