@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 #[cfg(test)]
 mod fuzz;
+mod journals;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +53,12 @@ struct Checker<'a, W, R> {
 
 impl<W: Write, R: BufRead> Checker<'_, W, R> {
     fn check(&mut self, path: &Path) -> io::Result<bool> {
+        if path.file_name().is_some_and(|name| name == journals::MANIFEST) {
+            return self.journals(path);
+        }
+        if path.extension().is_some_and(|extension| extension == "braid") {
+            return self.piece(path);
+        }
         if path.extension().is_some_and(|extension| extension == "manifest") {
             return self.manifest(path);
         }
@@ -120,20 +127,26 @@ impl<W: Write, R: BufRead> Checker<'_, W, R> {
         }
     }
 
+    /// Whether it is to be done, as who asked says, if he is not sure already.
+    fn is_wanted(&mut self) -> io::Result<bool> {
+        if self.asked.is_sure {
+            return Ok(true);
+        }
+        write!(self.out, "Continue? [y/N]: ")?;
+        self.out.flush()?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        Ok(answer.trim().eq_ignore_ascii_case("y"))
+    }
+
     /// Cuts a log off, if that is wanted.
     fn cut(&mut self, path: &Path, len: u64, at: u64) -> io::Result<bool> {
         let shown = path.display();
         let lost = len.saturating_sub(at);
         writeln!(self.out, "This will shrink {shown} from {len} bytes, by {lost} bytes, to {at} bytes")?;
-        if !self.asked.is_sure {
-            write!(self.out, "Continue? [y/N]: ")?;
-            self.out.flush()?;
-            let mut answer = String::new();
-            self.answers.read_line(&mut answer)?;
-            if !answer.trim().eq_ignore_ascii_case("y") {
-                writeln!(self.out, "{shown}: left as it is")?;
-                return Ok(false);
-            }
+        if !self.is_wanted()? {
+            writeln!(self.out, "{shown}: left as it is")?;
+            return Ok(false);
         }
         let cut = OpenOptions::new().write(true).open(path).and_then(|file| {
             file.set_len(at)?;
