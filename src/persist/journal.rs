@@ -93,6 +93,8 @@ struct Gathering {
     until: Instant,
 }
 
+/// How long is waited for the disk where there is nothing else to be done.
+const WRITE_OUT_MAX: Duration = Duration::from_secs(10);
 /// Those who come back after a sync are waited for no longer than this part of what the sync took, nor longer than this in all.
 const GATHER_SHARE: u32 = 4;
 const GATHER_MAX: Duration = Duration::from_micros(500);
@@ -157,6 +159,8 @@ pub struct Job {
     pub lsn: u64,
     /// Files before this one that are to be synced too.
     pub also: Vec<Arc<JournalFile>>,
+    /// Of a mere sync: where the file ended when it was asked for.
+    pub synced_end: u64,
 }
 
 impl Journal {
@@ -420,7 +424,9 @@ impl Journal {
     /// Sees that all that was done on these shards, which are all there are, is written. Waits for the disk.
     pub fn write_out(&self, shards: &mut [Box<Shard>]) {
         shards.iter_mut().for_each(|shard| self.hand_in(shard));
-        while (0..self.len()).any(|shard| !self.is_settled(shard, false)) && !self.is_in_trouble() {
+        let until = Instant::now() + WRITE_OUT_MAX;
+        let is_wanted = || !self.is_in_trouble() && Instant::now() < until;
+        while is_wanted() && (0..self.len()).any(|shard| !self.is_settled(shard, false)) {
             let mut jobs: Jobs = (0..self.len())
                 .filter_map(|shard| self.next_job(shard, &mut self.streams[shard].lock()))
                 .collect();
@@ -575,7 +581,7 @@ impl Desk {
         let sync = policy == Policy::Always;
         // What stands before it in earlier files is to be on the disk first.
         let also = if sync { self.unsynced.clone() } else { Vec::new() };
-        Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also })
+        Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also, synced_end: 0 })
     }
 
     /// A sync is done: those whom it served, and those who came meanwhile, are to share the next one.
@@ -596,7 +602,9 @@ impl Desk {
         let file = self.file.clone()?;
         self.is_sync_under_way = true;
         let also = self.unsynced.clone();
-        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn: self.written, also })
+        let synced_end = file.end();
+        let lsn = self.written;
+        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn, also, synced_end })
     }
 
     fn succeeded(&mut self, job: Job, gathers: bool) {
