@@ -154,7 +154,7 @@ impl Core {
                 spans => self.call(conn, &spans.iter().map(arg).collect::<ArgVec<'_>>(), command.hint),
             }
             if !self.may_go_on(conn) {
-                if matches!(conn.hold, Some(Hold::Pause | Hold::Order)) {
+                if matches!(conn.hold, Some(Hold::Pause | Hold::Order | Hold::Turn)) {
                     // It comes again.
                     *consumed = command.begin;
                     return false;
@@ -212,6 +212,9 @@ impl Core {
             && self.runs_ahead(conn, entry, args)
         {
             conn.hold = Some(Hold::Order);
+            return;
+        }
+        if admitted.as_ref().is_ok_and(|entry| entry.route == Route::Script) && self.puts_off(conn) {
             return;
         }
         conn.totals.commands += 1;
@@ -318,7 +321,8 @@ impl Core {
                 self.enter_one(conn, shard, entry, args, Some(key));
             }
             Route::Server => self.call_server(conn, entry, args),
-            Route::Keys | Route::NoKeys => self.enter_many(conn, entry, args),
+            Route::Desk => self.call_desk(conn, entry, args),
+            Route::Keys | Route::NoKeys | Route::Script => self.enter_many(conn, entry, args),
         }
     }
 

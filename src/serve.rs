@@ -1,7 +1,9 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
+mod ahead;
 pub(crate) mod bench;
 mod watching;
 
+use self::ahead::look_ahead;
 use self::bench::{Bench, Into};
 use crate::coordinate::batch::Run;
 use crate::coordinate::unit::{Kind, Part, Unit};
@@ -30,8 +32,6 @@ use std::sync::Arc;
 const SERVED_MAX: usize = 1024;
 /// Runs whose commands' keys are fetched from memory together.
 const SERVED_TOGETHER: usize = 8;
-/// Commands whose keys are fetched together, at most: more would push one another out.
-const LOOKED_AT_MAX: usize = 48;
 
 impl Core {
     /// Runs one command of a connection on a shard in hand.
@@ -55,14 +55,19 @@ impl Core {
         if let Handler::Script(command) = entry.handler {
             let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
             outside.writer = conn.id;
+            if is_watched {
+                outside.show_script(&conn.author(), entry.spec, db, args);
+            }
             let host = Host {
                 shards,
                 settings: &self.settings,
                 effects: &mut self.effects,
                 stats: &mut self.stats,
                 outside,
+                places: &mut self.places,
                 now_ms: self.now_ms,
                 no_touch: conn.session.no_touch,
+                remembers: conn.remembers(),
                 db,
                 script: Running::default(),
             };
@@ -149,6 +154,7 @@ impl Core {
             effects: &mut self.effects,
             stats: &mut self.stats,
             scripting: &mut self.scripting,
+            places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms.max(run.entered_ms),
             ties: Ties { unit: None, after: &after },
@@ -175,6 +181,7 @@ impl Core {
                     effects: &mut self.effects,
                     stats: &mut self.stats,
                     scripting: &mut self.scripting,
+                    places: &mut self.places,
                     outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
                     now_ms: unit.entered_ms(),
                     ties: unit.ties(),
@@ -202,6 +209,7 @@ impl Core {
             effects: &mut self.effects,
             stats: &mut self.stats,
             scripting: &mut self.scripting,
+            places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: unit.entered_ms(),
             ties: unit.ties(),
@@ -266,6 +274,7 @@ impl Core {
             effects: &mut self.effects,
             stats: &mut self.stats,
             scripting: &mut self.scripting,
+            places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms,
             ties: Ties { unit: None, after: &after },
@@ -372,18 +381,6 @@ fn serve_ready(
     in_hand.serve(|waiter, served| told.push((waiter.ticket, served)));
     finish_effects(effects, &mut shards[0], outside);
     told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));
-}
-
-/// Has the processor fetch what the commands of several runs will want, all at once instead of one after another.
-fn look_ahead(shard: &Shard, runs: &[Box<Run>]) {
-    runs.iter().for_each(|run| run.batch.look_at());
-    for look in 0..3 {
-        for command in runs.iter().flat_map(|run| &run.batch.commands).take(LOOKED_AT_MAX) {
-            if let Some((slot, hash)) = command.place() {
-                shard.prefetch(command.db, Hashed { bytes: &[], hash, slot }, look);
-            }
-        }
-    }
 }
 
 /// Writes down what one command did that a connection ran on a shard in hand, and has the connection wait for what it saw.

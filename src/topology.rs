@@ -1,9 +1,11 @@
 //! The machine as this process may use it: cores, quotas, open files.
-#![expect(unsafe_code, reason = "getrlimit and setrlimit: the standard library has no limits")]
+#![expect(unsafe_code, reason = "the standard library has neither limits nor affinity")]
 
 use std::collections::BTreeSet;
 use std::io;
+use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use core_affinity::CoreId;
 
@@ -43,7 +45,27 @@ pub fn default_shard_count() -> usize {
 
 /// Ties the calling thread to a core. False if the system refuses, which costs speed and nothing else.
 pub fn pin(core: Core) -> bool {
+    MASK.get_or_init(mask);
     core_affinity::set_for_current(core.0)
+}
+
+/// The cores of the process, from before the first thread was tied to one.
+static MASK: OnceLock<Option<libc::cpu_set_t>> = OnceLock::new();
+
+/// Lets the calling thread run on all cores of the process again: it has inherited the core of the thread that started it.
+pub fn unpin() {
+    if let Some(Some(mask)) = MASK.get() {
+        // SAFETY: the mask is one that the system gave, of the size that is told. Where it is refused, that costs speed and nothing else.
+        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), mask) };
+    }
+}
+
+fn mask() -> Option<libc::cpu_set_t> {
+    let mut mask = MaybeUninit::zeroed();
+    // SAFETY: the place is a valid one of the size that is told.
+    let refused = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), mask.as_mut_ptr()) };
+    // SAFETY: any bits are a set, and the call has filled it.
+    (refused == 0).then(|| unsafe { mask.assume_init() })
 }
 
 /// Asks the system for enough open files for so many clients and `reserved` files besides (listening sockets, journal,

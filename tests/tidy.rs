@@ -12,7 +12,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("futures_lite", &["src/persist/bulk/direct.rs"]),
     ("glommio", &["src/persist/bulk/direct.rs"]),
     ("io_uring", &["src/net/"]),
-    ("mlua_sys", &["src/script/lua.rs"]),
+    ("mlua_sys", &["src/script/lua.rs", "src/script/lua/"]),
     ("quanta", &["src/stats.rs"]),
     ("tikv_jemalloc_sys", &["src/memory.rs"]),
 ];

@@ -68,6 +68,24 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no resident size in /proc"))
 }
 
+/// Memory of the process `pid` and of its children, what several of them have being counted once, in bytes.
+///
+/// # Errors
+/// When it is gone.
+pub fn proportional_bytes(pid: u32) -> io::Result<u64> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    // A child may have ended by now: then it has no memory.
+    let of_children = children.split_whitespace().filter_map(|child| share_of(child).ok());
+    Ok(share_of(&pid.to_string())? + of_children.sum::<u64>())
+}
+
+fn share_of(pid: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let share = text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix("kB"));
+    let kilobytes: Option<u64> = share.and_then(|share| share.trim().parse().ok());
+    Ok(kilobytes.ok_or_else(|| io::Error::other("no proportional size in /proc"))? * 1024)
+}
+
 /// The user and system ticks of `/proc/PID/stat`; the name in it may hold blanks and brackets.
 fn parse_stat(text: &str) -> Option<(u64, u64)> {
     let (_, after_name) = text.rsplit_once(')')?;

@@ -26,8 +26,6 @@ use std::collections::VecDeque;
 
 /// A chunk of more bytes is handed over.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// What is taken for the bytes of a large value that is not serialized yet is at most so much.
-const FROZEN_BYTES_MAX: usize = 1 << 20;
 
 /// What the file is to be like.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +104,9 @@ impl Snapshot {
         if self.is_given_up {
             return true;
         }
+        if self.out.bytes.capacity() == 0 {
+            self.out.bytes.reserve(CHUNK_BYTES + CHUNK_BYTES / 4);
+        }
         if self.out_db != Some(db) {
             self.out_db = Some(db);
             item::database(&mut self.out, db);
@@ -133,7 +134,7 @@ impl Snapshot {
     /// Adds the value whose head was just written.
     fn add_frozen(&mut self, frozen: Frozen) {
         self.end_bytes();
-        self.chunk.weight_bytes += frozen.weight_bytes().min(FROZEN_BYTES_MAX);
+        self.chunk.weight_bytes += frozen.weight_bytes();
         self.chunk.parts.push(Part::Frozen(frozen));
         if self.chunk.weight_bytes >= CHUNK_BYTES {
             self.close_chunk();

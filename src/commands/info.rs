@@ -6,6 +6,7 @@ use crate::persist::progress::Progress;
 use crate::process::{self, Whose};
 use crate::pubsub::Kind;
 use crate::report::Report;
+use crate::script::busy;
 use crate::shared::Shared;
 use crate::table::table;
 use crate::thread::wall_ms;
@@ -214,17 +215,21 @@ fn memory(facts: &Facts<'_>, page: &mut Page) {
     page.line("allocator_resident", report.memory.resident);
     page.bytes("total_system_memory", process::machine_bytes());
     let known = &facts.shared.scripts;
-    let (machines, sources, scripts) = (known.machine_bytes(), known.source_bytes(), known.len());
+    let (machines, sources, scripts) =
+        (known.machine_bytes(busy::Kind::Script), known.source_bytes(), known.len());
+    let (function_machines, libraries) =
+        (known.machine_bytes(busy::Kind::Function), known.functions.catalogue());
     page.line("used_memory_lua", machines);
     page.line("used_memory_vm_eval", machines);
     page.line("used_memory_lua_human", human(machines));
     page.line("used_memory_scripts_eval", sources);
     page.line("number_of_cached_scripts", scripts);
-    page.zeros(&["number_of_functions", "number_of_libraries", "used_memory_vm_functions"]);
-    page.line("used_memory_vm_total", machines);
-    page.line("used_memory_vm_total_human", human(machines));
-    page.line("used_memory_functions", 0);
-    page.bytes("used_memory_scripts", sources);
+    page.line("number_of_functions", libraries.function_count());
+    page.line("number_of_libraries", libraries.libraries().len());
+    page.line("used_memory_vm_functions", function_machines);
+    page.bytes("used_memory_vm_total", machines + function_machines);
+    page.line("used_memory_functions", libraries.code_bytes());
+    page.bytes("used_memory_scripts", sources + libraries.code_bytes());
     page.bytes("maxmemory", config.maxmemory_bytes as usize);
     page.line("maxmemory_policy", config.maxmemory_policy.name());
     let memory = report.memory;

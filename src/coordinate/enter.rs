@@ -284,7 +284,7 @@ impl Core {
         set
     }
 
-    fn part_with(&self, conn: &Conn, id: CommandId, args: Args<'_>) -> Part {
+    pub(crate) fn part_with(&self, conn: &Conn, id: CommandId, args: Args<'_>) -> Part {
         let mut part = Part::default();
         self.sign(&mut part.batch, conn);
         part.batch.push(id, conn.session.db, args.iter().copied(), None);

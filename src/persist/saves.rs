@@ -168,7 +168,10 @@ impl Saves {
             return;
         }
         let (facts, now_ms) = (&mut state.facts, wall_ms());
-        facts.took_seconds = (now_ms - current.started_ms) / 1000;
+        let is_in_background = current.purpose == Purpose::Background;
+        if is_in_background {
+            facts.took_seconds = (now_ms - current.started_ms) / 1000;
+        }
         match &outcome.result {
             Ok(()) => {
                 facts.saved_ms = now_ms;
@@ -180,17 +183,22 @@ impl Saves {
             // Who gives one up does not make it a failure, as in Redis.
             Err(why) if current.snapshot.is_unwanted() => log::notice(format_args!("Saving ended: {why}")),
             Err(why) => {
-                facts.is_ok = false;
+                facts.is_ok &= !is_in_background;
                 log::warning(format_args!("{why}"));
             }
         }
-        if current.purpose == Purpose::Background {
+        if is_in_background {
             match &outcome.result {
                 Ok(()) => log::notice(format_args!("Background saving terminated with success")),
                 Err(_) => log::warning(format_args!("Background saving error")),
             }
         }
         self.has_failed.store(!facts.is_ok, Ordering::Relaxed);
+    }
+
+    /// What the shards hold is what is on the disk, so many changes having been made since the start: it was just loaded.
+    pub fn is_as_saved(&self, dirty: u64) {
+        self.lock().facts.saved_dirty = dirty;
     }
 
     /// Nobody wants the snapshot that is under way any more.

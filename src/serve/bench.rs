@@ -10,6 +10,7 @@ use crate::pubsub::Outside;
 use crate::script::{Host, Running, Scripting};
 use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
+use crate::thread::places::Places;
 use shards::call::Call;
 use shards::commands::Args;
 use shards::effects::Effects;
@@ -28,6 +29,7 @@ pub(super) struct Bench<'a> {
     pub(super) effects: &'a mut Effects,
     pub(super) stats: &'a mut Stats,
     pub(super) scripting: &'a mut Scripting,
+    pub(super) places: &'a mut Places,
     pub(super) outside: Outside<'a>,
     pub(super) now_ms: i64,
     /// How what is done hangs together with other things.
@@ -130,6 +132,8 @@ impl Bench<'_> {
                     let dirty = is_dirty(&mut self.call(shards, batch, reply), watching);
                     unwatch(shards, watching);
                     if dirty {
+                        let given_up = crate::coordinate::desk::changes_of_libraries(batch);
+                        self.outside.shared.scripts.functions.announced_are_done(given_up);
                         self.finish(shards);
                         self.show_end(batch);
                         return true;
@@ -238,14 +242,19 @@ impl Bench<'_> {
         if is_publish(entry) {
             self.outside.publish(entry.spec.name == "spublish", args, reply);
         } else if let Handler::Script(script) = entry.handler {
+            if let Some(author) = &batch.author {
+                self.outside.show_script(author, entry.spec, command.db, args);
+            }
             let host = Host {
                 shards: &mut *shards,
                 settings: self.settings,
                 effects: self.effects,
                 stats: self.stats,
                 outside: self.outside.reborrow(),
+                places: self.places,
                 now_ms: self.now_ms,
                 no_touch: batch.no_touch,
+                remembers: batch.remembers,
                 db: command.db,
                 script: Running::default(),
             };

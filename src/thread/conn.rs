@@ -1,9 +1,11 @@
 //! A connection: what it has sent and not yet got answered, its replies in order, its session.
 mod defer;
 mod input;
+mod pool;
 mod tracking;
 
 pub use self::input::Input;
+pub use self::pool::{Pool, give_back};
 pub use self::tracking::{Choice, Tracking};
 use crate::coordinate::batch::{Batch, Origin, Run};
 use crate::coordinate::unit::{Unit, Watching};
@@ -178,6 +180,8 @@ pub enum Hold {
     MayWait,
     /// A transaction whose commands of the server are deferred ([`Conn::defer`]) is under way.
     Exec,
+    /// Its next command is a script ([`super::busy`]).
+    Turn,
     /// Its next command comes when those before it are answered: listeners are to hear of them in order.
     Order,
 }
@@ -190,23 +194,6 @@ impl Peer {
             || self.address.starts_with("127.")
             || self.address.starts_with("[::1]")
             || self.address.starts_with("::1")
-    }
-}
-
-/// Runs that came back are used again.
-pub type Pool = Vec<Box<Run>>;
-const POOL_MAX: usize = 4096;
-
-/// Returns a run to the pool.
-pub fn give_back(pool: &mut Pool, mut run: Box<Run>) {
-    if pool.len() < POOL_MAX {
-        run.batch.clear();
-        run.act = crate::coordinate::batch::Act::Commands;
-        run.waits = None;
-        run.after.clear();
-        run.reply.bytes.clear();
-        run.reply.bytes.shrink_to(64 * 1024);
-        pool.push(run);
     }
 }
 

@@ -5,6 +5,7 @@
 use super::conn::{Conn, Peer, Pool};
 use super::evict::policy_of;
 use super::expire::Sweeper;
+use super::places::Places;
 use super::snapshot::Pace;
 use super::wait::Waits;
 use super::waitaof::SyncWait;
@@ -45,12 +46,6 @@ pub enum Intent {
     Remove(Token),
 }
 
-#[derive(Debug, Default)]
-struct Place {
-    generation: u32,
-    conn: Option<Box<Conn>>,
-}
-
 /// A command that was found in a window, to be carried out.
 #[derive(Clone, Copy, Debug)]
 pub struct Parsed {
@@ -87,8 +82,8 @@ pub struct Core {
     /// The engine's part of it.
     pub settings: Arc<Settings>,
     config_version: u64,
-    places: Vec<Place>,
-    free: Vec<u32>,
+    /// Its connections.
+    pub(crate) places: Places,
     /// Connections of this thread.
     pub conn_count: usize,
     /// The strands in hand, by shard: its own, and those it took from the door of a sleeper.
@@ -184,8 +179,7 @@ impl Core {
             config,
             config_version: shared.config_version(),
             shared,
-            places: Vec::new(),
-            free: Vec::new(),
+            places: Places { thread: id, ..Places::default() },
             conn_count: 0,
             strands,
             now_ms: 0,
@@ -331,16 +325,8 @@ impl Core {
 
     /// A new connection's place.
     pub fn open_conn(&mut self, peer: Peer) -> Token {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
-            (self.places.len() - 1) as u32
-        });
-        let place = &mut self.places[index as usize];
-        let token = Token { index, generation: place.generation };
-        let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
-        let mut conn = Box::new(Conn::new(token, id, peer, self.now_ms));
-        conn.session.authenticated = self.config.requirepass.is_empty();
-        place.conn = Some(conn);
+        let is_open = self.config.requirepass.is_empty();
+        let token = self.places.add(peer, &self.shared, is_open, self.now_ms);
         self.conn_count += 1;
         token
     }
@@ -348,18 +334,18 @@ impl Core {
     /// Takes a connection out of its place to work on it; put it back with [`Core::check_in`].
     #[inline]
     pub fn check_out(&mut self, token: Token) -> Option<Box<Conn>> {
-        let place = self.places.get_mut(token.index as usize)?;
+        let place = self.places.list.get_mut(token.index as usize)?;
         if place.generation != token.generation { None } else { place.conn.take() }
     }
 
     /// Whether a connection is still there.
     pub(crate) fn is_there(&self, token: Token) -> bool {
-        self.places.get(token.index as usize).is_some_and(|place| place.generation == token.generation)
+        self.places.list.get(token.index as usize).is_some_and(|place| place.generation == token.generation)
     }
 
     /// Whether a connection is taken out of its place at the moment.
     pub(crate) fn is_out(&self, token: Token) -> bool {
-        let place = self.places.get(token.index as usize);
+        let place = self.places.list.get(token.index as usize);
         place.is_some_and(|place| place.generation == token.generation && place.conn.is_none())
     }
 
@@ -381,7 +367,7 @@ impl Core {
             self.to_flush.push(conn.token);
         }
         let index = conn.token.index as usize;
-        self.places[index].conn = Some(conn);
+        self.places.list[index].conn = Some(conn);
     }
 
     /// Puts a connection back that has just been flushed.
@@ -390,7 +376,7 @@ impl Core {
             return self.let_go(*conn);
         }
         let index = conn.token.index as usize;
-        self.places[index].conn = Some(conn);
+        self.places.list[index].conn = Some(conn);
     }
 
     /// Closes connections that have been silent for too long (`timeout`).
@@ -437,7 +423,7 @@ impl Core {
 
     /// The socket of a connection is removed: its place is free for another. Not before, since the driver has places too.
     pub fn free_place(&mut self, token: Token) {
-        self.free.push(token.index);
+        self.places.free.push(token.index);
     }
 
     /// A connection is over: its socket is to be closed, its WATCH is undone.
@@ -447,7 +433,7 @@ impl Core {
         if let Some(ticket) = conn.ticket {
             self.forget_wait(ticket);
         }
-        let place = &mut self.places[conn.token.index as usize];
+        let place = &mut self.places.list[conn.token.index as usize];
         place.generation = (place.generation + 1) & 0x00ff_ffff;
         self.conn_count -= 1;
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
@@ -456,7 +442,7 @@ impl Core {
 
     /// Every connection that is in its place.
     pub fn conns(&self) -> impl Iterator<Item = &Conn> {
-        self.places.iter().filter_map(|place| place.conn.as_deref())
+        self.places.list.iter().filter_map(|place| place.conn.as_deref())
     }
 
     /// Bytes of memory that the connections take.

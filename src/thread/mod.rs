@@ -3,12 +3,14 @@
 //! One turn: reap completions, carrying out the commands that came → mail → the own shard's queue → background work within a slice
 //! → one send for each connection that has output → wake who got mail and sleeps → leave the strand at the door if there
 //! is nothing to do → one enter of the kernel for all of it.
+mod busy;
 pub mod conn;
 pub mod core;
 pub mod evict;
 pub mod expire;
 mod journal;
 pub mod overflow;
+pub(crate) mod places;
 mod save;
 mod snapshot;
 mod turn;
@@ -20,7 +22,7 @@ use self::core::{Core, INPUT_BYTES_PAUSE, Intent};
 use crate::net::{Completion, Driver, Token};
 use crate::persist::clerk::Clerk;
 use crate::queues::Mail;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -67,12 +69,14 @@ impl Thread {
 
     /// Accepts from this socket, on behalf of all threads.
     pub fn listen(&mut self, socket: OwnedFd, is_unix: bool) {
+        self.core.places.listening.push((socket.as_raw_fd(), is_unix));
         self.driver.listen(self.listeners.len(), socket);
         self.listeners.push(if is_unix { Listener::Unix } else { Listener::Tcp });
     }
 
     /// Accepts from these sockets in place of those over TCP.
     fn listen_instead(&mut self, sockets: Vec<OwnedFd>) {
+        self.core.places.listening.retain(|(_, is_unix)| *is_unix);
         for (number, listener) in self.listeners.iter_mut().enumerate() {
             if *listener == Listener::Tcp {
                 *listener = Listener::Closed;
@@ -107,6 +111,7 @@ impl Thread {
     /// What came from the sockets.
     fn reap(&mut self) {
         while let Some(completion) = self.driver.next() {
+            self.core.places.unreaped = self.driver.untaken();
             match completion {
                 Completion::Received { token, bytes } => {
                     if let Some(mut conn) = self.core.check_out(token) {
@@ -125,10 +130,12 @@ impl Thread {
 
     /// Everything that is not the sockets': mail, the shard's queue, background work, and what is to be sent.
     fn work(&mut self) {
+        self.catch_up_with_places();
         self.core.serve_own();
         self.read_mail();
         self.tick();
         self.core.settle();
+        self.catch_up_with_places();
         self.write_journal();
         self.publish();
         self.flush();

@@ -6,6 +6,7 @@ use crate::persist::save;
 use crate::persist::saves::Purpose;
 use crate::persist::snapshot::Snapshot;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// How often it is looked, at least, in ms.
 const LOOK_MS: u64 = 1_000;
@@ -14,7 +15,8 @@ impl Core {
     /// Begins to save in the background, if it is time to, or somebody asked for it when it could not be.
     pub(crate) fn save_if_due(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let is_asked = self.id == 0 && !self.alerts.loading;
+        // While the dataset is being loaded what is in hand is not the dataset.
+        let is_asked = self.id == 0 && !shared.loading.load(Ordering::Relaxed);
         if is_asked
             && shared.saves.is_due(&self.config, shared.dirty(), self.now_ms)
             && let Ok(snapshot) = save::prepare(&shared, Purpose::Background)

@@ -19,10 +19,21 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `binary` with `flags` and a `--port` of its own, in an empty directory, and waits until it accepts.
     pub(crate) fn start(binary: &Path, title: &str, flags: &[&str]) -> Server {
+        Server::start_with(binary, title, flags, |_| {})
+    }
+
+    /// The same where the directory is not empty: `prepare` puts something into it.
+    pub(crate) fn start_with(
+        binary: &Path,
+        title: &str,
+        flags: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Server {
         let address = free_address();
         let directory =
             env::temp_dir().join(format!("braid-golden-{}-{}", std::process::id(), address.port()));
         std::fs::create_dir_all(&directory).expect("a directory for a server");
+        prepare(&directory);
         let log = std::fs::File::create(directory.join("log")).expect("a log for a server");
         let process = Command::new(binary)
             .args(["--port", &address.port().to_string()])

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use braid_bench::compare::servers::Server;
-use braid_bench::compare::{Bench, Scale, cases, growth, memory, say, speed, tables};
+use braid_bench::compare::{Bench, Scale, cases, growth, memory, saving, say, speed, tables};
 use braid_bench::machine;
 use clap::Parser;
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 #[derive(Debug, Parser)]
 #[command(name = "compare", version)]
 struct Args {
-    /// Suites: issue, throughput, units, types, messages, memory, growth
-    #[arg(required = true, value_parser = ["issue", "throughput", "units", "types", "messages", "memory", "growth"])]
+    /// Suites: issue, throughput, units, types, messages, memory, growth, persistence
+    #[arg(required = true, value_parser = ["issue", "throughput", "units", "types", "messages", "memory", "growth", "persistence"])]
     suites: Vec<String>,
     /// Servers: redis, valkey, braid, braid-epoll, floor, floor-epoll
     #[arg(long, value_delimiter = ',', default_value = "redis,valkey,braid,floor")]
@@ -109,6 +109,12 @@ fn run_suite(bench: &Bench, suite: &str, only: &str, results: &mut Results) {
             results.failed |= rows.iter().any(|row| row.parts.is_err());
             results.markdown += &tables::growth_markdown(bench, &rows);
             rows.iter().map(growth::Row::to_json).collect()
+        }
+        "persistence" => {
+            let rows = saving::run(bench);
+            results.failed |= rows.iter().any(|row| row.cost.is_err());
+            results.markdown += &tables::saving_markdown(bench, &rows);
+            rows.iter().map(saving::Row::to_json).collect()
         }
         name => {
             let mut all = Vec::new();

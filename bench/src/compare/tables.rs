@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::speed::{Cell, Table};
-use super::{Bench, growth, memory};
+use super::{Bench, growth, memory, saving};
 use crate::report::micros;
 
 /// A group's results: one table with everything, then CPU and throughput alone, side by side.
@@ -165,6 +165,30 @@ pub fn growth_markdown(bench: &Bench, rows: &[growth::Row]) -> String {
         }
         row(&mut out, &fields);
     }
+    out.push('\n');
+    out
+}
+
+/// What a snapshot costs.
+#[must_use]
+pub fn saving_markdown(bench: &Bench, rows: &[saving::Row]) -> String {
+    let keys = thousands((bench.scale.memory_keys * saving::KEYS_EACH) as f64);
+    let mut out = format!("### A snapshot of {keys} keys, 100-byte values, under 50 % writes; c=50\n\n");
+    heading(
+        &mut out,
+        &[
+            "server",
+            "seconds",
+            "memory ×",
+            "commands/s before",
+            "during",
+            "p99 before",
+            "during",
+            "p99.9 before",
+            "during",
+        ],
+    );
+    rows.iter().for_each(|line| row(&mut out, &line.cells()));
     out.push('\n');
     out
 }

@@ -8,6 +8,9 @@ use crate::values::lent::Lent;
 /// A value that takes more bytes than this is not serialized where it is found.
 const LARGE_BYTES: usize = 8 * 1024;
 
+/// A collection that is lent counts for no more bytes than this.
+const LENT_BYTES_MAX: usize = 1 << 20;
+
 /// Whether a value is large.
 pub(super) fn is_large(entry: EntryRef<'_>) -> bool {
     match entry.as_object() {
@@ -45,13 +48,13 @@ impl Frozen {
         })
     }
 
-    /// Bytes that it keeps from being freed, about.
+    /// Bytes that it takes, about; of pieces that are lent, what those may take that are changed meanwhile.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         match &self.0 {
             Form::String(bytes) => bytes.len(),
             Form::Object(object) => object.memory_bytes(),
-            Form::Lent(_, bytes) => *bytes,
+            Form::Lent(_, bytes) => (*bytes).min(LENT_BYTES_MAX),
         }
     }
 

@@ -61,7 +61,8 @@ impl List {
             && Limit::new(settings.list_listpack_size)
                 .is_exceeded(pack.as_bytes().len() + bytes, pack.len() + count)
         {
-            *self = List::Quick(Box::new(Quicklist::new(std::mem::take(pack), settings)));
+            // A node is an allocation of its own: what stood in an entry has that entry's head before it, which says things of old.
+            *self = List::Quick(Box::new(Quicklist::new(pack.clone(), settings)));
         }
     }
 

@@ -7,6 +7,7 @@ use crate::pubsub::Outside;
 use crate::route;
 use crate::script::{Host, Running, ScriptCommand};
 use crate::table::{Entry, Handler, Route, table};
+use crate::thread::places::Places;
 use shards::call::Call;
 use shards::commands::{Args, execute};
 use shards::shard::Shard;
@@ -151,8 +152,10 @@ impl Appliers {
             effects: &mut self.effects,
             stats: &mut self.stats,
             outside: Outside::new(&self.shared, &mut mailed, &config),
+            places: &mut Places::default(),
             now_ms: self.plan.at_ms,
             no_touch: false,
+            remembers: false,
             db,
             script: Running::default(),
         };

@@ -3,7 +3,7 @@ use crate::config::version::REDIS_VERSION;
 use crate::persist::bulk::Writer;
 use shards::rdb::crc64::Running;
 use shards::rdb::item::{self, opcode};
-use shards::rdb::writer::{self, Out, Text, number};
+use shards::rdb::writer::{self, Out, number};
 use shards::snapshot::{Chunk, Part};
 use std::io;
 
@@ -24,13 +24,30 @@ pub struct Header {
     pub databases: Vec<(u16, u64, u64)>,
 }
 
-/// A file being written.
+/// Bytes are handed on together when there are so many.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// A file being written. What is put into it goes to the disk as it comes, however large a value is.
 #[derive(Debug)]
 pub struct RdbFile {
     writer: Writer,
     sum: Option<Running>,
-    /// A value that is large is serialized here.
-    text: Text,
+    buffer: Vec<u8>,
+    compresses: bool,
+    /// The disk failed: nothing is written from then on.
+    failure: Option<io::Error>,
+}
+
+impl Out for RdbFile {
+    fn put(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.hand_on();
+        }
+    }
+    fn compresses(&self) -> bool {
+        self.compresses
+    }
 }
 
 impl RdbFile {
@@ -44,26 +61,26 @@ impl RdbFile {
         compresses: bool,
         has_checksum: bool,
     ) -> io::Result<RdbFile> {
-        let text = Text { bytes: Vec::new(), is_plain: !compresses };
-        let mut file = RdbFile { writer, sum: has_checksum.then(Running::default), text };
-        let mut out = Text { bytes: Vec::new(), is_plain: !compresses };
+        let sum = has_checksum.then(Running::default);
+        let mut file = RdbFile { writer, sum, buffer: Vec::new(), compresses, failure: None };
+        let out = &mut file;
         out.put(format!("REDIS{:04}", header.version).as_bytes());
-        item::aux(&mut out, "redis-ver", REDIS_VERSION);
-        item::aux(&mut out, "redis-bits", "64");
-        item::aux(&mut out, "ctime", &header.ctime_seconds.to_string());
-        item::aux(&mut out, "used-mem", &header.used_bytes.to_string());
-        item::aux(&mut out, "aof-base", if header.is_aof_base { "1" } else { "0" });
+        item::aux(out, "redis-ver", REDIS_VERSION);
+        item::aux(out, "redis-bits", "64");
+        item::aux(out, "ctime", &header.ctime_seconds.to_string());
+        item::aux(out, "used-mem", &header.used_bytes.to_string());
+        item::aux(out, "aof-base", if header.is_aof_base { "1" } else { "0" });
         for code in &header.functions {
             out.put(&[opcode::FUNCTION_2]);
-            writer::text(&mut out, code);
+            writer::text(out, code);
         }
         for (db, keys, expires) in &header.databases {
-            item::database(&mut out, *db);
+            item::database(out, *db);
             out.put(&[opcode::RESIZE_DB]);
-            number(&mut out, *keys);
-            number(&mut out, *expires);
+            number(out, *keys);
+            number(out, *expires);
         }
-        file.put(&out.bytes)?;
+        file.told()?;
         Ok(file)
     }
 
@@ -74,17 +91,10 @@ impl RdbFile {
     pub fn add(&mut self, chunk: Chunk) -> io::Result<()> {
         for part in chunk.parts {
             match part {
-                Part::Bytes(bytes) => self.put(&bytes)?,
-                Part::Frozen(frozen) => {
-                    let mut text = std::mem::take(&mut self.text);
-                    frozen.encode(&mut text);
-                    let put = self.put(&text.bytes);
-                    text.bytes.clear();
-                    text.bytes.shrink_to(1 << 20);
-                    self.text = text;
-                    put?;
-                }
+                Part::Bytes(bytes) => self.put(&bytes),
+                Part::Frozen(frozen) => frozen.encode(self),
             }
+            self.told()?;
         }
         Ok(())
     }
@@ -106,7 +116,9 @@ impl RdbFile {
     /// # Errors
     /// Those of the disk.
     pub fn end(mut self) -> io::Result<u64> {
-        self.put(&[opcode::END])?;
+        self.put(&[opcode::END]);
+        self.hand_on();
+        self.told()?;
         let sum = self.sum.take().map_or(0, Running::sum);
         self.writer.write(&sum.to_le_bytes())?;
         let len = self.writer.len();
@@ -114,10 +126,18 @@ impl RdbFile {
         Ok(len)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(sum) = &mut self.sum {
-            sum.add(bytes);
+    fn hand_on(&mut self) {
+        if self.failure.is_none() {
+            if let Some(sum) = &mut self.sum {
+                sum.add(&self.buffer);
+            }
+            self.failure = self.writer.write(&self.buffer).err();
         }
-        self.writer.write(bytes)
+        self.buffer.clear();
+        self.buffer.shrink_to(2 * BUFFER_BYTES);
+    }
+
+    fn told(&mut self) -> io::Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
     }
 }

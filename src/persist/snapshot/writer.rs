@@ -151,8 +151,9 @@ impl Work<'_> {
             let moved = std::fs::rename(temporary(path), path);
             moved.map_err(|error| failure("moving", path, &error))?;
         }
-        let directories = paths.iter().filter_map(|path| path.parent());
-        for directory in directories.collect::<std::collections::BTreeSet<_>>() {
+        let mut directories: Vec<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
+        directories.dedup();
+        for directory in directories {
             sync_directory(directory)
                 .map_err(|error| failure("syncing the directory of", &paths[0], &error))?;
         }
