@@ -24,6 +24,8 @@ struct State {
     dice: Dice,
     /// Syncs do nothing.
     is_liar: bool,
+    /// The next write or sync of a file fails.
+    is_about_to_fail: bool,
 }
 
 /// What stands in a file.
@@ -33,6 +35,20 @@ struct Node {
     /// What is on the disk of it, and what was written since, in order.
     kept: Vec<u8>,
     writes: Vec<(usize, Vec<u8>)>,
+    /// A sync failed, and not all that was to be synced will ever be.
+    is_forgetful: bool,
+}
+
+impl Node {
+    /// What a failed sync left in memory only is there no longer when nobody has the file open.
+    fn remember(&mut self) {
+        if std::mem::take(&mut self.is_forgetful) {
+            self.bytes = self.kept.clone();
+            for (offset, bytes) in &self.writes {
+                apply(&mut self.bytes, *offset, bytes);
+            }
+        }
+    }
 }
 
 /// A change of names since the directory was last synced.
@@ -62,6 +78,7 @@ impl Disk {
             fuse: None,
             dice: Dice::new(seed),
             is_liar,
+            is_about_to_fail: false,
         };
         Disk(Arc::new(Mutex::new(state)))
     }
@@ -72,17 +89,25 @@ impl Disk {
     pub(crate) fn set_fuse(&self, operations: Option<usize>) {
         self.lock().fuse = operations;
     }
+    /// The next write or sync of a file that is written at the moment fails, and those after it do not.
+    pub(crate) fn fail_once(&self) {
+        self.lock().is_about_to_fail = true;
+    }
     /// Whether it came to that.
     pub(crate) fn is_dead(&self) -> bool {
         self.lock().fuse == Some(0)
     }
-    /// What is left; everything works again.
-    pub(crate) fn crash(&self, crash: Crash) {
+    /// What is left; everything works again. Whether something that was written may be gone.
+    pub(crate) fn crash(&self, crash: Crash) -> bool {
         let mut state = self.lock();
         state.fuse = None;
+        state.is_about_to_fail = false;
         if crash == Crash::Power {
             state.lose();
         }
+        let has_forgotten = state.nodes.iter().any(|node| node.is_forgetful);
+        state.nodes.iter_mut().for_each(Node::remember);
+        crash == Crash::Power || has_forgotten
     }
     /// Another disk with the same on it, synced.
     pub(crate) fn copy(&self) -> Disk {
@@ -91,7 +116,7 @@ impl Disk {
         for (path, node) in &from.names {
             let bytes = from.nodes[*node].bytes.clone();
             let node = to.nodes.len();
-            to.nodes.push(Node { kept: bytes.clone(), bytes, writes: Vec::new() });
+            to.nodes.push(Node { kept: bytes.clone(), bytes, ..Node::default() });
             to.set_name(path, node);
         }
         to.kept_names = to.names.clone();
@@ -108,7 +133,7 @@ impl Disk {
     pub(crate) fn set_bytes(&self, path: &Path, bytes: &[u8]) {
         let mut state = self.lock();
         let node = state.names[path];
-        state.nodes[node] = Node { bytes: bytes.to_vec(), kept: bytes.to_vec(), writes: Vec::new() };
+        state.nodes[node] = Node { bytes: bytes.to_vec(), kept: bytes.to_vec(), ..Node::default() };
     }
     /// All bytes of a file, as they stand there.
     pub(crate) fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
@@ -271,12 +296,12 @@ impl Stored for Handle {
     }
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
-        let is_whole = state.step()?;
+        let is_whole = state.step()? && !std::mem::take(&mut state.is_about_to_fail);
         let len = if is_whole { bytes.len() } else { state.dice.below(bytes.len() + 1) };
         let node = &mut state.nodes[self.node];
         apply(&mut node.bytes, offset as usize, &bytes[..len]);
         node.writes.push((offset as usize, bytes[..len].to_vec()));
-        if is_whole { Ok(()) } else { Err(dead()) }
+        if is_whole { Ok(()) } else { Err(io::Error::other("no space left")) }
     }
     fn len(&self) -> io::Result<u64> {
         Ok(self.disk.lock().nodes[self.node].bytes.len() as u64)
@@ -284,6 +309,15 @@ impl Stored for Handle {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
         let is_whole = state.step()?;
+        if std::mem::take(&mut state.is_about_to_fail) {
+            // The system forgets that these bytes are not on the disk: no later sync brings them there.
+            let mut dice = state.dice.clone();
+            let node = &mut state.nodes[self.node];
+            node.writes.retain(|_| dice.once_in(2));
+            node.is_forgetful = true;
+            state.dice = dice;
+            return Err(io::Error::other("input/output error"));
+        }
         if (is_whole || state.dice.once_in(2)) && !state.is_liar {
             let node = &mut state.nodes[self.node];
             for (offset, bytes) in std::mem::take(&mut node.writes) {
