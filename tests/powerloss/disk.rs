@@ -267,11 +267,12 @@ impl Store for Disk {
     }
     fn sync_directory(&self, _path: &Path) -> io::Result<()> {
         let mut state = self.lock();
-        if (state.step()? || state.dice.once_in(2)) && !state.is_liar {
+        let is_whole = state.step()?;
+        if (is_whole || state.dice.once_in(2)) && !state.is_liar {
             state.kept_names = state.names.clone();
             state.renamings.clear();
         }
-        Ok(())
+        if is_whole { Ok(()) } else { Err(dead()) }
     }
     fn boot(&self) -> [u8; 16] {
         [self.lock().boots; 16]
