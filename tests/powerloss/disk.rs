@@ -26,6 +26,8 @@ struct State {
     is_liar: bool,
     /// The next write or sync of a file fails.
     is_about_to_fail: bool,
+    /// A sync failed, and not all that was to be synced will ever be.
+    has_failed: bool,
 }
 
 /// What stands in a file.
@@ -35,20 +37,6 @@ struct Node {
     /// What is on the disk of it, and what was written since, in order.
     kept: Vec<u8>,
     writes: Vec<(usize, Vec<u8>)>,
-    /// A sync failed, and not all that was to be synced will ever be.
-    is_forgetful: bool,
-}
-
-impl Node {
-    /// What a failed sync left in memory only is there no longer when nobody has the file open.
-    fn remember(&mut self) {
-        if std::mem::take(&mut self.is_forgetful) {
-            self.bytes = self.kept.clone();
-            for (offset, bytes) in &self.writes {
-                apply(&mut self.bytes, *offset, bytes);
-            }
-        }
-    }
 }
 
 /// A change of names since the directory was last synced.
@@ -79,6 +67,7 @@ impl Disk {
             dice: Dice::new(seed),
             is_liar,
             is_about_to_fail: false,
+            has_failed: false,
         };
         Disk(Arc::new(Mutex::new(state)))
     }
@@ -97,17 +86,18 @@ impl Disk {
     pub(crate) fn is_dead(&self) -> bool {
         self.lock().fuse == Some(0)
     }
-    /// What is left; everything works again. Whether something that was written may be gone.
+    /// What is left; everything works again. Whether the power failed.
+    ///
+    /// After a failed sync it always does: what is in memory then and not on the disk, no process that comes later can know of.
     pub(crate) fn crash(&self, crash: Crash) -> bool {
         let mut state = self.lock();
+        let is_dark = std::mem::take(&mut state.has_failed) || crash == Crash::Power;
         state.fuse = None;
         state.is_about_to_fail = false;
-        if crash == Crash::Power {
+        if is_dark {
             state.lose();
         }
-        let has_forgotten = state.nodes.iter().any(|node| node.is_forgetful);
-        state.nodes.iter_mut().for_each(Node::remember);
-        crash == Crash::Power || has_forgotten
+        is_dark
     }
     /// Another disk with the same on it, synced.
     pub(crate) fn copy(&self) -> Disk {
@@ -313,9 +303,8 @@ impl Stored for Handle {
         if std::mem::take(&mut state.is_about_to_fail) {
             // The system forgets that these bytes are not on the disk: no later sync brings them there.
             let mut dice = state.dice.clone();
-            let node = &mut state.nodes[self.node];
-            node.writes.retain(|_| dice.once_in(2));
-            node.is_forgetful = true;
+            state.nodes[self.node].writes.retain(|_| dice.once_in(2));
+            state.has_failed = true;
             state.dice = dice;
             return Err(io::Error::other("input/output error"));
         }
