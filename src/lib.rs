@@ -35,6 +35,7 @@
 //! | enter | [`coordinate::enter`]: run at once, into a run, or as a unit through the [`coordinate::gate`] |
 //! | execute | [`serve`] around `shards::commands::execute`, the one door |
 //! | script | `script`: EVAL runs where its shards are, as a command of the engine does |
+//! | write down | [`persist`]: what was done becomes a frame of the shard's journal; replies wait until it is committed |
 //! | reply | [`thread::conn`]: replies in the order of requests, whatever order they come back in |
 //! | flush | [`thread`]: one send a connection and turn |
 //! | wait | [`thread::wait`] and `shards::waiting`: a command that waits for keys is state, a ticket here and a place in their queues there |
@@ -46,7 +47,7 @@
 //! the commands of a connection take effect in its order. The argument stands where the code is:
 //! [`queues`] (the order of a shard's queue, and why no request is forgotten at a sleeper's door), [`coordinate::gate`] (why
 //! units exclude what they must), [`pubsub`] (why all hear the same order), [`coordinate::unit`] (why no part runs early, and why there is no deadlock),
-//! [`coordinate::enter`] (entering, and running as a way of entering). `tests/simulation.rs` tries to break it.
+//! [`coordinate::enter`] (entering, and running as a way of entering), [`persist`] (what a crash leaves of it). `tests/simulation.rs` tries to break it.
 //!
 //! # What was measured for this design
 //!

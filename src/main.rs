@@ -1,4 +1,5 @@
 //! The `braid` server.
+use braid::persist::{self, check::Asked};
 use braid::{cli, config, log, memory, server, signals};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -8,7 +9,13 @@ static ALLOCATOR: memory::Jemalloc = memory::Jemalloc;
 
 fn main() -> ExitCode {
     abort_on_panic();
-    let config = match cli::configure(std::env::args_os(), &mut std::io::stdin()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match cli::check::asked(&arguments) {
+        Some(Ok(asked)) => return check(&asked),
+        Some(Err(stop)) => return stop.report(),
+        None => {}
+    }
+    let config = match cli::configure(arguments, &mut std::io::stdin()) {
         Ok(config) => config,
         Err(stop) => return stop.report(),
     };
@@ -18,6 +25,14 @@ fn main() -> ExitCode {
             text.lines().for_each(|line| log::warning(format_args!("{line}")));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn check(asked: &Asked) -> ExitCode {
+    // There is nobody to tell if the terminal is gone.
+    match persist::check::check(asked, &mut std::io::stdout(), &mut std::io::stdin().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 

@@ -113,6 +113,9 @@ impl Core {
         let shared = Arc::clone(&self.shared);
         let mut runs: SmallVec<[Box<Run>; SERVED_TOGETHER]> = SmallVec::new();
         for _ in 0..SERVED_MAX / SERVED_TOGETHER {
+            if shard != self.id && self.has_lent_enough(shard) {
+                return;
+            }
             let Some(strand) = &mut self.strands[shard] else { return };
             let mut part = strand.stalled.take();
             while part.is_none() && runs.len() < SERVED_TOGETHER {
@@ -214,7 +217,9 @@ impl Core {
             now_ms: unit.entered_ms(),
             ties: unit.ties(),
         };
+        let began = bench.stats.ticks();
         bench.run_part(&mut shards, &mut unit.part(0));
+        self.note_gathered(began);
         for mut shard in shards {
             self.take_tail(&mut shard);
             self.send_home(shard);
@@ -241,11 +246,14 @@ impl Core {
         if self.strands[shard].is_some() {
             return true;
         }
-        if shard != self.id && !self.shared.mailboxes[shard].is_asleep() {
+        if shard != self.id && (!self.shared.mailboxes[shard].is_asleep() || self.has_lent_enough(shard)) {
             return false;
         }
         self.strands[shard] = self.shared.queues[shard].take();
-        self.unsettled |= shard != self.id;
+        if shard != self.id {
+            self.unsettled = true;
+            self.note_taken();
+        }
         // So are those posted before what was done on the shard while others had it.
         self.hear();
         self.strands[shard].is_some()
@@ -303,39 +311,14 @@ impl Core {
             if self.get_strand(shard) {
                 self.serve(shard);
                 self.put_back(shard);
+            } else {
+                self.wake_owner(shard);
             }
         }
         for shard in 0..self.strands.len() {
             self.put_back(shard);
         }
-    }
-
-    /// Leaves another thread's strand at its door. Looks again afterwards, so that no request is forgotten there.
-    fn put_back(&mut self, shard: usize) {
-        if shard == self.id {
-            return;
-        }
-        let Some(mut strand) = self.strands[shard].take() else { return };
-        self.take_tail(&mut strand.shard);
-        self.shared.published[shard].publish(&strand.shard);
-        // Its owner sleeps, and knows nothing of the work that was made for it here.
-        self.mailed[shard] |= strand.shard.has_discarded()
-            || strand.shard.has_snapshot()
-            || self.shared.published[shard].wants_sweeps();
-        if self.leave_at_door(shard, strand) && self.shared.mailboxes[shard].is_asleep() {
-            self.nudge(shard);
-        }
-    }
-
-    /// Puts a strand at its door; whether there is something to do on it now.
-    fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
-        let queue = &self.shared.queues[shard];
-        queue.put(strand);
-        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-        if crate::chaos::breaks(crate::chaos::Break::PutBack) {
-            return false;
-        }
-        queue.has_work_at_door()
+        self.note_put_back();
     }
 }
 
@@ -351,7 +334,6 @@ fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Opt
 }
 
 /// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it.
-/// (The journal will take the rest from here.)
 #[inline]
 pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard, outside: &mut Outside<'_>) {
     if effects.sleep_us > 0 {

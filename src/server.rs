@@ -110,6 +110,7 @@ impl Running {
             ended.map_err(|error| format!("The socket loop failed: {error}"))?;
         }
         self.shared.saves.abandon();
+        crate::persist::rewrite::end(&self.shared);
         Ok(())
     }
 }

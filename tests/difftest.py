@@ -117,15 +117,20 @@ def known_of_scripts(name, words, cmd, a, b):
         return None
     if without_place(a) == without_place(b):
         return 'the place in a script'
+    if error(b, b'ERR This Redis command is not allowed') and b"redis.call('wait'" in cmd[1]:
+        return 'WAIT in a script'
     if error(a, b'ERR user_script:1: Script attempted to access nonexistent global variable \'os\''):
         return 'os in scripts'
-    if b'not allowed with BLOCK option from scripts' in (a[1] or b''):
+    if a[0] == '-' and b'not allowed with BLOCK option from scripts' in a[1]:
+        return 'what blocks, in a script'
+    if error(a, b'ERR This Redis command is not allowed') and cmd[0].upper().startswith(BLOCKS):
         return 'what blocks, in a script'
     if error(b, b'ERR This Redis command is not allowed') and cmd[0].upper() in SERVERS_OWN:
         return 'commands of the server in a script'
     return None
 
 
+BLOCKS = (b'BLPOP', b'BRPOP', b'BLMOVE', b'BLMPOP', b'BZPOP', b'BZMPOP', b'XREAD')
 SERVERS_OWN = (b'COMMAND', b'PUBSUB', b'INFO', b'MEMORY', b'CLUSTER', b'LOLWUT', b'LASTSAVE')
 # How Valkey words errors of scripts, and how Redis does.
 VALKEY_WORDS = (
@@ -303,7 +308,7 @@ def proto(opt):
     """The raw cases, but for what is listed: the greeting's server, version and modules, and three habits of Valkey."""
     def plain(answer):
         text = re.sub(rb'version\r\n\$\d\r\n', b'version\r\n$5\r\n', answer[0])
-        text = re.sub(rb'\$6\r\nvalkey', b'$5\r\nredis', text)
+        text = re.sub(rb'\$6\r\nvalkey', b'$5\r\nredis', text).replace(b' Please use EVAL.', b'')
         text = re.sub(rb'(>3\r\n\$7\r\nmessage\r\n\$1\r\na\r\n\$1\r\nm\r\n)(:1\r\n)', rb'\2\1', text)
         return re.sub(rb'(modules\r\n)\*1\r\n[*%]\d\r\n.*?\*0\r\n', rb'\1*0\r\n', text, flags=re.S), answer[1]
     left = []
@@ -316,7 +321,7 @@ def proto(opt):
     return left
 
 
-d.PROTO[:] = [case for case in d.PROTO if b'ACL ' not in case or b'SUBSCRIBE' in case]
+d.PROTO[:] = [case.replace(b'FUNCTION LOAD', b'FUNCTION FLUSH\r\nFUNCTION LOAD') for case in d.PROTO if b'ACL ' not in case or b'SUBSCRIBE' in case]
 d.Gen.macro, d.Gen.safe, d.Gen.seed, d.Gen.one, d.classify, d.proto = macro, safe, seed, one, classify, proto
 d.check = check
 if __name__ == '__main__':

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Each crate is named behind its door only.
 const DOORS: &[(&str, &[&str])] = &[
     ("ahash", &["shards/src/keyspace/hash.rs"]),
-    ("clap", &["src/cli.rs"]),
+    ("clap", &["src/cli.rs", "src/cli/"]),
     ("core_affinity", &["src/topology.rs"]),
     ("crc", &["shards/src/slot.rs", "shards/src/rdb/crc64.rs"]),
     ("crossbeam_channel", &["src/queues.rs"]),

@@ -41,6 +41,8 @@ pub struct Tail {
     /// Frames, behind room for the head of the block that they come to stand in.
     bytes: Vec<u8>,
     room: usize,
+    /// Frames among them.
+    frames: u64,
     end: u64,
     /// For each slot, where the last frame ends that touched a key of it.
     touched: Box<[u64]>,
@@ -53,7 +55,7 @@ impl Tail {
     #[must_use]
     pub fn new(lsn: u64, room: usize) -> Tail {
         let touched = vec![0; usize::from(SLOT_COUNT)].into_boxed_slice();
-        Tail { bytes: vec![0; room], room, end: lsn, touched, touched_all: lsn }
+        Tail { bytes: vec![0; room], room, frames: 0, end: lsn, touched, touched_all: lsn }
     }
     /// Where the journal ends, what is in the tail included.
     #[inline]
@@ -72,8 +74,14 @@ impl Tail {
     pub fn len(&self) -> usize {
         self.bytes.len() - self.room
     }
+    /// How many frames wait to be taken.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
     /// Takes what is there, behind the room, and leaves an empty buffer in its place.
     pub fn swap(&mut self, mut empty: Vec<u8>) -> Vec<u8> {
+        self.frames = 0;
         empty.clear();
         empty.resize(self.room, 0);
         std::mem::replace(&mut self.bytes, empty)
@@ -101,6 +109,7 @@ impl Tail {
         }
         push_varint(&mut self.bytes, records.len() as u64);
         self.bytes.extend_from_slice(records);
+        self.frames += 1;
         self.end += (self.bytes.len() - start) as u64;
         self.end
     }

@@ -78,7 +78,7 @@ const SET: ServerCommand = ServerCommand {
 fn set(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     let (pairs, []) = args[2..].as_chunks::<2>() else { return Err(SYNTAX) };
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
-    let caller = Caller { is_local: cx.conn.peer.is_local(), is_loading: false };
+    let caller = Caller { is_local: cx.conn.peer.is_local(), is_loading: cx.core.alerts.loading };
     let shared = Arc::clone(&cx.core.shared);
     let changed = shared.change_config(|old| {
         let new = old.set_many(&pairs, caller)?;

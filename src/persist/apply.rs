@@ -292,8 +292,6 @@ impl Appliers {
     ///
     /// # Panics
     /// A thread did.
-    #[must_use]
-    #[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
     pub fn finish(mut self) -> (Vec<Box<Shard>>, Result<(), Trouble>) {
         let settled = self.settle();
         let shards = self.lanes.into_iter().map(|Lane { sender, thread, .. }| {

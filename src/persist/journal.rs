@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Buffers that a desk keeps to be filled again, at most, and how large.
 const SPARES_MAX: usize = 4;
@@ -31,6 +32,8 @@ pub struct Journal {
     streams: Box<[Stream]>,
     commit: Mutex<Commit>,
     next_unit: AtomicU64,
+    /// Under `always`, a sync waits for those whom the last one served.
+    gathers: AtomicBool,
     /// Something waits at a desk that no tail will bring along.
     is_kicked: AtomicBool,
     /// Some journal cannot be written.
@@ -44,6 +47,7 @@ pub struct Journal {
 struct Stream {
     appended: AtomicU64,
     committed: AtomicU64,
+    is_gathering: AtomicBool,
     desk: Mutex<Desk>,
 }
 
@@ -58,6 +62,13 @@ struct Desk {
     written: u64,
     synced: u64,
     is_sync_under_way: bool,
+    /// Frames that wait to be written, and those that were in the last write.
+    waiting_frames: u64,
+    written_frames: u64,
+    /// Under `always`, those who come back after the last sync are waited for.
+    gathering: Option<Gathering>,
+    /// When the write that is under way began, under `always`.
+    began: Option<Instant>,
     /// Up to here it is to be synced as soon as it is written.
     sync_wanted: u64,
     /// Where the last mark ends.
@@ -81,6 +92,19 @@ struct Doubt {
     why: String,
 }
 
+/// Why a write does not begin at once: those who were served by the last one are about to come back, and one sync is to do for all.
+#[derive(Clone, Copy, Debug)]
+struct Gathering {
+    /// So many frames are expected.
+    expected: u64,
+    /// It begins without them then.
+    until: Instant,
+}
+
+/// Those who come back after a sync are waited for no longer than this part of what the sync took, nor longer than this in all.
+const GATHER_SHARE: u32 = 4;
+const GATHER_MAX: Duration = Duration::from_micros(500);
+
 /// Frames that wait to be written, behind room for their block's head.
 #[derive(Debug)]
 struct Segment {
@@ -97,6 +121,7 @@ impl Journal {
         let stream = || Stream {
             appended: AtomicU64::new(0),
             committed: AtomicU64::new(0),
+            is_gathering: AtomicBool::new(false),
             desk: Mutex::new(Desk::default()),
         };
         Journal {
@@ -104,6 +129,7 @@ impl Journal {
             streams: (0..shard_count).map(|_| stream()).collect(),
             commit: Mutex::new(Commit::new(&vec![0; shard_count])),
             next_unit: AtomicU64::new(1),
+            gathers: AtomicBool::new(false),
             is_kicked: AtomicBool::new(false),
             is_in_trouble: AtomicBool::new(false),
             holds: (0..shard_count).map(|_| AtomicBool::new(false)).collect(),
@@ -199,9 +225,37 @@ impl Journal {
         let mut desk = self.streams[shard.index].lock();
         let empty = desk.spares.pop().unwrap_or_default();
         let lsn = tail.end() - tail.len() as u64;
+        desk.waiting_frames += tail.frames();
         let bytes = tail.swap(empty);
         desk.add(bytes, lsn);
-        desk.next_job(shard.index)
+        self.next_job(shard.index, &mut desk)
+    }
+
+    /// The next write of a shard, if there is to be one now.
+    fn next_job(&self, shard: usize, desk: &mut Desk) -> Option<Job> {
+        let job = desk.next_job(shard);
+        self.streams[shard].is_gathering.store(desk.gathering.is_some(), Ordering::Relaxed);
+        job
+    }
+
+    /// From now on, under `always`, a sync waits a little for those whom the last one served, so that one does for all.
+    pub fn gather(&self) {
+        self.gathers.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a write waits for those who are about to come back.
+    #[inline]
+    #[must_use]
+    pub fn is_gathering(&self, shard: usize) -> bool {
+        self.streams[shard].is_gathering.load(Ordering::Relaxed)
+    }
+
+    /// The write that waited for others, if it waits no longer.
+    pub fn gathered_job(&self, shard: usize) -> Option<Job> {
+        if !self.is_gathering(shard) {
+            return None;
+        }
+        self.next_job(shard, &mut self.streams[shard].lock())
     }
 
     /// A job is done: what is to be done next for this shard, and whether more is committed than before. A write that
@@ -213,7 +267,7 @@ impl Journal {
         let mut desk = stream.lock();
         match result {
             Ok(()) => {
-                desk.succeeded(job);
+                desk.succeeded(job, self.gathers.load(Ordering::Relaxed));
                 if is_write && self.is_in_trouble() {
                     drop(desk);
                     self.look_for_trouble();
@@ -227,7 +281,7 @@ impl Journal {
             }
         }
         let mut next = Jobs::new();
-        next.extend(is_write.then(|| desk.next_job(shard)).flatten());
+        next.extend(is_write.then(|| self.next_job(shard, &mut desk)).flatten());
         next.extend(desk.next_sync(shard));
         let is_in_doubt = desk.doubt.is_some();
         let is_safe = match desk.policy {
@@ -309,11 +363,27 @@ impl Journal {
         if !tail.is_empty() {
             let empty = desk.spares.pop().unwrap_or_default();
             let lsn = tail.end() - tail.len() as u64;
+            desk.waiting_frames += tail.frames();
             let bytes = tail.swap(empty);
             desk.add(bytes, lsn);
         }
         then(&mut desk);
         self.is_kicked.store(true, Ordering::Release);
+    }
+
+    /// Sees that all that was done on these shards, which are all there are, is written. Waits for the disk.
+    pub fn write_out(&self, shards: &mut [Box<Shard>]) {
+        shards.iter_mut().for_each(|shard| self.hand_in(shard));
+        while (0..self.len()).any(|shard| !self.is_settled(shard, false)) && !self.is_in_trouble() {
+            let mut jobs: Jobs = (0..self.len())
+                .filter_map(|shard| self.next_job(shard, &mut self.streams[shard].lock()))
+                .collect();
+            while let Some(job) = jobs.pop() {
+                let result = job.run();
+                jobs.extend(self.done(job, result).0);
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
     }
 
     /// What waits at desks without a tail to bring it along.
@@ -463,8 +533,17 @@ impl Desk {
         if self.is_under_way || self.trouble.is_some() {
             return None;
         }
+        if let Some(gathering) = self.gathering {
+            if self.waiting_frames < gathering.expected && Instant::now() < gathering.until {
+                return None;
+            }
+            self.gathering = None;
+        }
         let Segment { file, policy, mut bytes, lsn } = self.waiting.pop_front()?;
         self.is_under_way = true;
+        self.began = (policy == Policy::Always).then(Instant::now);
+        // What waits in other files comes with the next one; it is rare.
+        self.written_frames = std::mem::take(&mut self.waiting_frames);
         let end = lsn + (bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
         let start = seal(&mut bytes, lsn, self.sure(), policy);
         let offset = file.end();
@@ -472,6 +551,14 @@ impl Desk {
         // What stands before it in earlier files is to be on the disk first.
         let also = if sync { self.unsynced.clone() } else { Vec::new() };
         Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also })
+    }
+
+    /// A sync is done: those whom it served, and those who came meanwhile, are to share the next one.
+    fn gather(&mut self, gathers: bool) {
+        let Some(began) = self.began.take().filter(|_| gathers) else { return };
+        let patience = (began.elapsed() / GATHER_SHARE).min(GATHER_MAX);
+        let expected = self.written_frames + self.waiting_frames;
+        self.gathering = (expected > 1).then(|| Gathering { expected, until: Instant::now() + patience });
     }
 
     /// The sync that is wanted, once what it is for is written.
@@ -487,12 +574,13 @@ impl Desk {
         Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn: self.written, also })
     }
 
-    fn succeeded(&mut self, job: Job) {
+    fn succeeded(&mut self, job: Job, gathers: bool) {
         if job.bytes.is_empty() {
             self.is_sync_under_way = false;
         } else {
             self.is_under_way = false;
             self.written = self.written.max(job.lsn);
+            self.gather(gathers);
             job.file.grow((job.bytes.len() - job.start) as u64);
             self.keep_spare(job.bytes);
             let mut known = self.file.iter().chain(&self.unsynced);

@@ -113,6 +113,14 @@ impl Keeper {
         self.sizes().base
     }
 
+    /// Sees that all that was written is on the disk.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sync(&self) -> std::io::Result<()> {
+        self.sizes().live.iter().try_for_each(|file| file.sync())
+    }
+
     /// The number of the next piece: higher than that of any file that is or may be in the directory.
     #[must_use]
     pub fn next_generation(&self) -> u64 {
@@ -163,6 +171,7 @@ impl Keeper {
         *self.sizes() = Sizes { settled: base, live: files.clone(), base };
         shared.journal.resume_at(&vec![0; shards.len()]);
         shared.journal.begin(1);
+        shared.journal.gather();
         let policy = policy_of(&shared.config());
         for (shard, file) in shards.iter_mut().zip(files) {
             shared.journal.begin_shard(shard, file, policy);

@@ -1,11 +1,13 @@
 //! What there is to load when the server starts, and loading it on a thread of its own while clients are told to wait.
 use super::apply::{Appliers, Plan, Trouble};
+use super::bulk::Disk;
 use super::foreign::log::End;
 use super::foreign::manifest::Manifest;
 use super::intake::Intake;
 use super::keeper::{Keeper, directory_of};
 use super::save;
-use crate::config::Config;
+use super::window::Source;
+use crate::config::{Config, Io};
 use crate::log;
 use crate::queues::Strand;
 use crate::shared::Shared;
@@ -17,6 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Instant;
+
+/// Files of so many bytes are read past the page cache, which the memory for the dataset can do without.
+pub(super) const BULK_BYTES: u64 = 16 << 20;
 
 /// What there is to load. Paths are relative to `dir`, where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +89,7 @@ impl Loader {
 }
 
 /// Puts the shards where their threads find them. From now on clients are served.
+#[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
 fn send_home(shards: Vec<Box<Shard>>, shared: &Shared) {
     for shard in shards {
         let index = shard.index;
@@ -159,13 +165,18 @@ pub(crate) fn load_into(found: &Found, appliers: &mut Appliers, shared: &Shared)
         return Ok(());
     }
     let files = Files::of(found)?;
-    shared.progress.begin(now_ms, files.bytes()?);
+    let bytes = files.bytes()?;
+    shared.progress.begin(now_ms, bytes);
+    let (disk, why_not) = Disk::new(config.io != Io::Epoll && bytes >= BULK_BYTES);
+    if let Some(why) = why_not {
+        log::verbose(format_args!("Files are read through the page cache: {why}"));
+    }
     let mut intake = Intake::new(appliers, &shared.progress);
     intake.checks_sums = config.rdbchecksum;
     intake.expires_before_ms = Some(now_ms);
     match found {
         Found::Rdb(path) => {
-            let outcome = open(path).map_err(Trouble::new).and_then(|file| intake.rdb(file));
+            let outcome = open(path, &disk).map_err(Trouble::new).and_then(|file| intake.rdb(file));
             outcome.map_err(|trouble| rdb_refused(path, &trouble))?;
             tell_keys(shared);
             log::notice(format_args!("DB loaded from disk: {:.3} seconds", started.elapsed().as_secs_f64()));
@@ -174,7 +185,7 @@ pub(crate) fn load_into(found: &Found, appliers: &mut Appliers, shared: &Shared)
             let count = files.0.len();
             for (index, file) in files.0.iter().enumerate() {
                 let is_last = index + 1 == count;
-                load_log(file, is_last, &mut intake, &config)?;
+                load_log(file, is_last, &mut intake, (&config, &disk))?;
             }
             log::notice(format_args!(
                 "DB loaded from append only file: {:.3} seconds",
@@ -199,7 +210,7 @@ impl Files {
                     .map_err(|error| format!("Can't read the AOF manifest {}: {error}", path.display()))?;
                 let manifest =
                     Manifest::parse(&text).map_err(|what| format!("Reading {}: {what}", path.display()))?;
-                let directory = path.parent().unwrap_or(Path::new(""));
+                let directory = path.parent().unwrap_or_else(|| Path::new(""));
                 let base_count = usize::from(manifest.base.is_some());
                 let named = manifest.files().enumerate().map(|(index, name)| {
                     (directory.join(name), if index < base_count { "base file" } else { "incr file" })
@@ -226,10 +237,10 @@ fn load_log(
     (path, title): &(PathBuf, &str),
     is_last: bool,
     intake: &mut Intake<'_>,
-    config: &Config,
+    (config, disk): (&Config, &Disk),
 ) -> Result<(), String> {
     let started = Instant::now();
-    let outcome = open(path).map_err(Trouble::new).and_then(|file| intake.log(file));
+    let outcome = open(path, disk).map_err(Trouble::new).and_then(|file| intake.log(file));
     let shown = path.display();
     match outcome {
         Ok(End::Whole) => {}
@@ -256,8 +267,17 @@ fn load_log(
     Ok(())
 }
 
-pub(super) fn open(path: &Path) -> Result<File, String> {
-    File::open(path).map_err(|error| format!("it can't be opened: {error}"))
+pub(super) fn open(path: &Path, disk: &Disk) -> Result<Box<dyn Source>, String> {
+    let open = || -> std::io::Result<Box<dyn Source>> {
+        let file = File::open(path)?;
+        let facts = file.metadata()?;
+        // What is small is read before direct I/O is set up, and what is no file (a pipe) has none.
+        if facts.is_file() && facts.len() >= BULK_BYTES {
+            return Ok(Box::new(disk.open(path)?));
+        }
+        Ok(Box::new(file))
+    };
+    open().map_err(|error| format!("it can't be opened: {error}"))
 }
 
 /// Cuts off the torn tail of the last log, so that what is appended from now on stands behind whole commands.

@@ -1,10 +1,41 @@
 //! What survives: journals, snapshots, and their way back into memory.
 //!
+//! # Journals
+//!
+//! ```text
+//!   Shard::tail ──→ desk ([`journal`]) ──→ clerk or ring ──→ appendonly.aof.<piece>.<shard>.incr.braid
+//!        ↑ [`record::seal`]                    ↓ done
+//!   effects of a command,             safe → [`commit`] → replies go ([`needs`])
+//!   transaction or script
+//! ```
+//!
+//! Each shard has a journal of its own: frames ([`format`]), one for each command, transaction or script that did something there. A unit over several shards
+//! has a part in each of their journals, which name each other; what a pipelining connection wrote behind writes elsewhere names those.
+//! Replies wait until what they tell of is *committed*, reads included: what a key's last frame is, a shard knows by the key's slot
+//! ([`shards::tail::Tail::seen`]), so that only those wait who saw something new. Committed is what any restore would keep; why, and why no unit is torn and no
+//! pipeline out of order, stands in [`scan`] and [`commit`].
+//!
+//! - *nothing acknowledged is dropped*: a reply is released by the same function, [`commit::cut`], over what is safe (`always`: synced; else: written) that a
+//!   restore applies to what it finds, and that is at least as much;
+//! - *no unit is torn*: a frame counts only if the other parts of its unit do;
+//! - *a pipeline keeps its order*: a connection's write behind writes on other shards is entered when those have run, and its frame names them until they are
+//!   committed. After a power cut under `everysec` the cut is a [`marks`] one: a unit over all shards, which nothing passes.
+//!
+//! [`manifest`] says which files belong together, [`keeper`] keeps it, [`epoch`] begins files, [`rewrite`] puts bases in the place of old ones,
+//! [`restore`] brings back: [`scan`] finds up to where journals count, [`replay`] hands over what they say, in an order that one thread could have
+//! done it in, to as many shards as there are now.
+//!
+//! # Snapshots
+//!
 //! A [`snapshot`] begins as one unit over all shards ([`crate::coordinate::unasked`]), so it is of one instant of the whole dataset. From then on
 //! each shard's owner sweeps it in slices between its turns (`thread::snapshot`) and sends chunks to a thread that writes the file
 //! ([`rdb::write`], through [`bulk`]). [`saves`] knows what was saved when, [`save`] is how to.
+//!
+//! When the server starts, [`load`] finds what there is: RDB files ([`rdb::read`]), logs of commands that Redis left (`foreign`). One
+//! thread reads, those of [`apply`] build the dataset, a shard each. [`check`] reads the same files and only counts.
 pub mod apply;
 pub mod bulk;
+pub mod check;
 pub mod clerk;
 pub mod commit;
 pub mod epoch;
@@ -22,6 +53,7 @@ pub mod needs;
 pub mod progress;
 pub mod rdb;
 pub mod record;
+pub mod reload;
 pub mod replay;
 pub mod restore;
 pub mod rewrite;

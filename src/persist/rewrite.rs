@@ -168,6 +168,7 @@ fn carry_out(shared: &Arc<Shared>) -> Result<(), String> {
         let mut manifest = keeper.manifest();
         manifest.epochs.last_mut().ok_or("there is no epoch to go on with")?.pieces.push(piece.clone());
         keeper.directory.write_manifest(&manifest).map_err(told)?;
+        keeper.add_live(files.clone());
     }
     let names: Vec<String> =
         (0..lsns.len()).map(|shard| keeper.directory.base_name(generation, shard)).collect();
@@ -184,8 +185,6 @@ fn carry_out(shared: &Arc<Shared>) -> Result<(), String> {
     if let Err(why) = outcome.result {
         if is_first {
             shared.mailboxes[0].deliver(Mail::Errand(Arc::new(Off(Arc::clone(shared)))));
-        } else {
-            keeper.add_live(files);
         }
         return Err(why);
     }
@@ -231,7 +230,7 @@ fn keeper_of(shared: &Arc<Shared>) -> Result<&Keeper, String> {
 /// Makes a snapshot ready, when there is no other.
 fn prepare(shared: &Arc<Shared>, sinks: Sinks) -> Result<Arc<Snapshot>, String> {
     loop {
-        let order = save::order(&shared.config(), shared.shard_count(), sinks.clone());
+        let order = save::order(shared, sinks.clone());
         match shared.saves.prepare(shared, Purpose::Rewrite, order, |_| {}) {
             Ok(snapshot) => return Ok(snapshot),
             Err(Refused::Failed(why)) => return Err(why),
@@ -268,6 +267,24 @@ impl Errand for Switch {
             journal.begin_shard(shard, Arc::clone(file), policy);
         }
         *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = Some(ends);
+    }
+}
+
+/// The server's threads have ended: what was done is brought to the disk, behind a last mark.
+pub fn end(shared: &Shared) {
+    let journal = &shared.journal;
+    if !journal.is_on() {
+        return;
+    }
+    let strands: Vec<_> = shared.queues.iter().filter_map(|queue| queue.take()).collect();
+    let mut shards: Vec<_> = strands.into_iter().map(|strand| strand.shard).collect();
+    if shards.len() == journal.len() {
+        let unit = journal.new_unit();
+        shards.iter_mut().for_each(|shard| journal.mark(shard, unit));
+    }
+    journal.write_out(&mut shards);
+    if let Some(Err(error)) = shared.keeper.get().map(Keeper::sync) {
+        log::warning(format_args!("The journals could not be synced at the end: {error}"));
     }
 }
 

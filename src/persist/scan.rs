@@ -195,6 +195,8 @@ pub struct Found {
     pub records: u64,
     /// Under which start of the system it was last begun.
     pub boot: [u8; 16],
+    /// What is wrong that no crash explains, in words for the log.
+    pub damage: Option<String>,
 }
 
 /// Looks through the journal of one shard; `tick` is told of bytes that were read.
@@ -202,6 +204,21 @@ pub struct Found {
 /// # Errors
 /// It cannot be read or is damaged where it must not be: in words for the log.
 pub fn scan(
+    directory: &Directory,
+    epoch: &Epoch,
+    shard: usize,
+    units: &mut Units,
+    tick: impl FnMut(u64),
+) -> Result<Found, String> {
+    let found = look_through(directory, epoch, shard, units, tick)?;
+    found.damage.clone().map_or(Ok(found), Err)
+}
+
+/// The same, but that damage is told beside what is valid before it.
+///
+/// # Errors
+/// It cannot be read: in words for the log.
+pub fn look_through(
     directory: &Directory,
     epoch: &Epoch,
     shard: usize,
@@ -230,8 +247,12 @@ pub fn scan(
             let Some(block) = reader.next(Some(found.end))? else { break };
             synced = synced.max(block.synced);
             tick(block.frames.len() as u64);
-            take_frames(&block, &mut found, shard, units)
-                .ok_or_else(|| damage(&path, block.offset, "a whole block with frames that make no sense"))?;
+            let (offset, len) = (block.offset, block.frames.len() as u64);
+            if take_frames(&block, &mut found, shard, units).is_none() {
+                found.damage = Some(damage(&path, offset, "a whole block with frames that make no sense"));
+                note_break(&mut broken, &mut found, &path, offset, len);
+                return Ok(found);
+            }
         }
         if !reader.is_at_end() {
             synced = synced.max(reader.synced_behind(found.end)?);
@@ -243,12 +264,11 @@ pub fn scan(
             note_break(&mut broken, &mut found, &path, reader.offset(), 0);
         }
     }
-    match broken {
-        Some((path, offset)) if synced > found.end => {
-            Err(damage(&path, offset, "bytes that were safely on the disk are not as they were written"))
-        }
-        _ => Ok(found),
+    if let Some((path, offset)) = broken.filter(|_| synced > found.end) {
+        found.damage =
+            Some(damage(&path, offset, "bytes that were safely on the disk are not as they were written"));
     }
+    Ok(found)
 }
 
 /// Whether the next piece that has blocks begins behind `end`: some are missing between.

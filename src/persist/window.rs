@@ -1,4 +1,5 @@
 //! A file seen through a window that moves from its beginning to its end, and knows where it is.
+use super::bulk;
 use shards::rdb::crc64::Running;
 use std::fs::File;
 use std::io::{self, Read};
@@ -24,6 +25,18 @@ impl Source for File {
         };
         into.truncate(start + read.as_ref().copied().unwrap_or(0));
         read
+    }
+}
+
+impl Source for bulk::Reader {
+    fn read(&mut self, into: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        bulk::Reader::read(self, into, max)
+    }
+}
+
+impl Source for Box<dyn Source> {
+    fn read(&mut self, into: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        (**self).read(into, max)
     }
 }
 

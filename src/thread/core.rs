@@ -5,6 +5,7 @@
 use super::conn::{Conn, Peer, Pool};
 use super::evict::policy_of;
 use super::expire::Sweeper;
+use super::lent::Lent;
 use super::places::Places;
 use super::snapshot::Pace;
 use super::wait::Waits;
@@ -98,6 +99,8 @@ pub struct Core {
     pub nudged: Vec<bool>,
     /// A queue got something, or a strand of another is in hand.
     pub unsettled: bool,
+    /// How long strands of others have been in hand.
+    pub(crate) lent: Lent,
     /// Threads that got mail.
     pub mailed: Vec<bool>,
     /// Mail to itself.
@@ -187,6 +190,7 @@ impl Core {
             open: None,
             nudged: vec![false; count],
             unsettled: false,
+            lent: Lent::default(),
             mailed: vec![false; count],
             own_mail: VecDeque::new(),
             to_flush: Vec::new(),
@@ -226,6 +230,7 @@ impl Core {
     /// A turn begins: the time is this, and the configuration is the newest.
     pub fn begin_turn(&mut self, now_ms: i64) {
         self.now_ms = self.now_ms.max(now_ms);
+        self.forget_lent();
         self.adopt_config();
         self.adopt_alerts();
     }

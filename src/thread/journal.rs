@@ -13,9 +13,12 @@ use crate::persist::marks::Mark;
 use crate::persist::rewrite;
 use shards::shard::Shard;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often what was written is brought to the disk under `everysec`, in ms.
 const SYNC_MS: i64 = 1000;
+/// How often it is looked whether those who are waited for have come.
+const GATHERING_LOOK: Duration = Duration::from_micros(50);
 /// After a sync failed, the rewrite that mends it is tried so often, in ms.
 const MEND_MS: i64 = 2000;
 
@@ -35,6 +38,13 @@ impl Core {
             && strand.shard.tail.as_ref().is_some_and(|tail| !tail.is_empty())
         {
             self.jobs.extend(self.shared.journal.take_tail(&mut strand.shard));
+        }
+    }
+
+    /// The thread ends: its shard is left where the journals' end is made.
+    pub(crate) fn leave_strand(&mut self) {
+        if let Some(strand) = self.strands[self.id].take() {
+            self.shared.queues[self.id].put(strand);
         }
     }
 
@@ -129,10 +139,16 @@ impl Thread {
     pub(super) fn write_journal(&mut self) {
         self.core.take_own_tail();
         self.core.jobs.extend(self.core.shared.journal.kicked_jobs());
+        self.core.jobs.extend(self.core.shared.journal.gathered_job(self.core.id));
         while let Some(job) = self.core.jobs.pop_front() {
             self.start(job);
         }
         self.core.look_at_held();
+    }
+
+    /// How long a write that waits for more may wait, at most, before it is looked at again.
+    pub(super) fn gathering_patience(&self) -> Option<Duration> {
+        self.core.shared.journal.is_gathering(self.core.id).then_some(GATHERING_LOOK)
     }
 
     fn start(&mut self, job: Job) {

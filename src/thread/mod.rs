@@ -9,6 +9,7 @@ pub mod core;
 pub mod evict;
 pub mod expire;
 mod journal;
+mod lent;
 pub mod overflow;
 pub(crate) mod places;
 mod save;
@@ -346,7 +347,7 @@ impl Thread {
         let save = self.core.save_due_in_ms().map(Duration::from_millis);
         let journal = self.core.journal_due_in_ms().into_iter().chain(self.core.sync_wait_due_in_ms()).min();
         let journal = journal.map(|ms| Duration::from_millis(ms as u64));
-        let persist = snapshot.into_iter().chain(save).chain(journal);
+        let persist = snapshot.into_iter().chain(save).chain(journal).chain(self.gathering_patience());
         ticks.then_some(tick).into_iter().chain(sweep).chain(wait).chain(pause).chain(persist).min()
     }
 
@@ -356,6 +357,7 @@ impl Thread {
         while wall_ms() < until
             && self.core.conns().any(|conn| !conn.out.is_empty() || conn.sending_bytes > 0)
         {
+            self.write_journal();
             let waiting: Vec<_> =
                 self.core.conns().filter(|conn| !conn.out.is_empty()).map(|conn| conn.token).collect();
             self.core.to_flush.extend(waiting);
@@ -369,6 +371,7 @@ impl Thread {
                 }
             }
         }
+        self.core.leave_strand();
         Ok(())
     }
 }

@@ -175,7 +175,7 @@ mod tests {
         let address = server.local_addr().unwrap();
         let (stop, heard) = (AtomicBool::new(false), AtomicU64::new(0));
         thread::scope(|scope| {
-            scope.spawn(|| {
+            let serving = scope.spawn(|| {
                 let (mut stream, _) = server.accept().unwrap();
                 expect(&mut stream, "*1\r\n$4\r\nPING\r\n", "+PONG\r\n");
                 expect(&mut stream, "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n", "+OK\r\n");
@@ -183,10 +183,13 @@ mod tests {
                 expect(&mut stream, "*1\r\n$4\r\nECHO\r\n", ":1\r\n");
                 expect(&mut stream, "*2\r\n$3\r\nGET\r\n$8\r\nq:000000\r\n", "");
                 stop.store(true, Ordering::Relaxed);
+                stream
             });
             let in_turn = vec!["GET q:{conn}".to_owned(), "ECHO".to_owned()];
             let part = Part { connections: 1, first: "SELECT 2".to_owned(), in_turn };
             Listeners::connect(address, &part).unwrap().listen(&stop, &heard).unwrap();
+            // Until here it was open: its end would be an error.
+            drop(serving.join());
         });
         assert_eq!(heard.into_inner(), 2);
     }

@@ -17,6 +17,11 @@ const BUCKET: &str = "local time = redis.call('time') local now = time[1] * 1000
     redis.call('hset', KEYS[1], 'tokens', tokens, 'at', now) redis.call('pexpire', KEYS[1], 60000) return passed";
 const BUCKET_SHA: &str = "794a84422721cd7eeb37c99146af17fce4535da2";
 
+/// Reckons for a while, so that the server has more to do than its clients; its SHA-1 is [`WORK_SHA`].
+const WORK: &str =
+    "local sum = 0 for i = 1, 5000 do sum = sum + i % 7 end return redis.call('incrby', KEYS[1], sum % 10)";
+const WORK_SHA: &str = "db08140c8da154bf8e56c8ee52c04c7e5f8d3167";
+
 /// Everything on one shard; scripts on one shard and on two; everything else on two.
 pub(super) fn groups() -> Vec<Group> {
     let one = Setup { shards: Some(1), cores: vec![0], ..Setup::default() };
@@ -92,8 +97,9 @@ fn talk() -> Vec<Case> {
 fn scripts() -> Vec<Case> {
     let lock = format!("SET lock:{{key.a}} token NX PX 30000; EVALSHA {RELEASE_SHA} 1 lock:{{key.a}} token");
     let bucket = format!("EVALSHA {BUCKET_SHA} 1 bucket:{{key}} 1");
+    let work = format!("EVALSHA {WORK_SHA} 1 sum:{{key}}");
     let load = |script: &str| [(1, format!("SCRIPT LOAD \"{script}\""))];
-    [1, 16]
+    let mut cases: Vec<Case> = [1, 16]
         .into_iter()
         .flat_map(|depth| {
             [
@@ -101,7 +107,9 @@ fn scripts() -> Vec<Case> {
                 case("token bucket: EVALSHA", 50, depth, &bucket, &load(BUCKET)),
             ]
         })
-        .collect()
+        .collect();
+    cases.push(case("5,000 rounds of a loop: EVALSHA", 50, 16, &work, &load(WORK)));
+    cases
 }
 
 fn group(place: &str, setup: Setup, load_cores: Vec<usize>, cases: Vec<Case>) -> Group {

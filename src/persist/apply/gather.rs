@@ -10,6 +10,7 @@ use crate::table::{Entry, Handler, Route, table};
 use crate::thread::places::Places;
 use shards::call::Call;
 use shards::commands::{Args, execute};
+use shards::fault::Fault;
 use shards::shard::Shard;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::Span;
@@ -42,15 +43,14 @@ impl Appliers {
     /// Takes in the code of a library of functions.
     ///
     /// # Errors
-    /// It is none, or is there already.
+    /// It is none, or a function's name is taken.
     pub fn function(&mut self, code: &[u8]) -> Result<(), Trouble> {
-        // What there are no functions for is not silently lost.
-        let name = code.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let what = format!(
-            "the dataset has a library of functions, which cannot be loaded: {}",
-            name.escape_ascii()
-        );
-        Err(Trouble::new(what).at(self.at))
+        let loaded = self.shared.scripts.load_library(code, true, None);
+        let trouble = |fault: Fault| {
+            let what = String::from_utf8_lossy(&fault.0).into_owned();
+            Trouble::new(format!("a library of functions cannot be loaded: {what}")).at(self.at)
+        };
+        loaded.map(drop).map_err(trouble)
     }
 
     /// The command that is meant. Where commands are renamed, files of either name are read.
@@ -202,7 +202,7 @@ impl Appliers {
     }
 
     #[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
-    fn give_back(&mut self, shards: Vec<Box<Shard>>) -> Result<(), Trouble> {
+    fn give_back(&self, shards: Vec<Box<Shard>>) -> Result<(), Trouble> {
         for shard in shards {
             self.lanes[shard.index].back.send(shard).map_err(|_| gone())?;
         }
