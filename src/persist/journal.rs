@@ -12,9 +12,9 @@
 use super::commit::Commit;
 use super::files::JournalFile;
 use super::format::{BLOCK_HEAD_BYTES_MAX, Policy, seal};
+pub use super::job::{Facts, Job, Jobs, Trouble};
 use shards::shard::Shard;
 use shards::tail::{FrameHead, Point, Tail};
-use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -74,7 +74,7 @@ struct Desk {
     /// Where the last mark ends.
     marked: u64,
     /// What was written before a sync failed is nowhere for certain: nothing is safe before the journal is rewritten.
-    is_in_doubt: bool,
+    doubt: Option<Doubt>,
     /// Syncs that took longer than they should.
     delayed: u64,
     /// Files of earlier generations with bytes that may not be on the disk yet.
@@ -82,6 +82,14 @@ struct Desk {
     spares: Vec<Vec<u8>>,
     /// Why nothing can be written at the moment.
     trouble: Option<Trouble>,
+}
+
+/// What a failed sync leaves.
+#[derive(Debug)]
+struct Doubt {
+    /// Up to here all was on the disk before.
+    synced: u64,
+    why: String,
 }
 
 /// Why a write does not begin at once: those who were served by the last one are about to come back, and one sync is to do for all.
@@ -106,61 +114,6 @@ struct Segment {
     policy: Policy,
     bytes: Vec<u8>,
     lsn: u64,
-}
-
-/// What INFO tells of the journals.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Facts {
-    /// Bytes that wait to be written.
-    pub waiting_bytes: u64,
-    /// Syncs under way.
-    pub pending_syncs: u64,
-    /// Syncs that were wanted while another was still under way.
-    pub delayed_syncs: u64,
-}
-
-/// Why a journal cannot be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// The write failed; it is tried again.
-    Write(String),
-    /// What was written may be lost: the journal has to be begun anew.
-    Sync(String),
-}
-
-impl Trouble {
-    /// What the system said.
-    #[must_use]
-    pub fn why(&self) -> &str {
-        let (Trouble::Write(why) | Trouble::Sync(why)) = self;
-        why
-    }
-}
-
-/// What is to be done next for a shard: a write, a sync, both or nothing.
-pub type Jobs = SmallVec<[Job; 2]>;
-
-/// Something to be done with a file, away from the shards.
-#[derive(Debug)]
-pub struct Job {
-    /// Whose journal.
-    pub shard: usize,
-    /// The file.
-    pub file: Arc<JournalFile>,
-    /// What is to be written, from `start` on; nothing where it is only a matter of syncing.
-    pub bytes: Vec<u8>,
-    /// Where what is to be written begins in `bytes`.
-    pub start: usize,
-    /// Where it comes to stand in the file.
-    pub offset: u64,
-    /// Whether the file is to be on the disk when it is done.
-    pub sync: bool,
-    /// What is written or synced then, in the shard's journal.
-    pub lsn: u64,
-    /// Files before this one that are to be synced too.
-    pub also: Vec<Arc<JournalFile>>,
-    /// Of a mere sync: where the file ended when it was asked for.
-    pub synced_end: u64,
 }
 
 impl Journal {
@@ -317,10 +270,9 @@ impl Journal {
         match result {
             Ok(()) => {
                 desk.succeeded(job, self.gathers.load(Ordering::Relaxed));
-                if is_write && self.is_in_trouble.load(Ordering::Relaxed) {
+                if is_write && self.is_in_trouble() {
                     drop(desk);
-                    let is_left = (0..self.len()).any(|shard| self.trouble(shard).is_some());
-                    self.is_in_trouble.store(is_left, Ordering::SeqCst);
+                    self.look_for_trouble();
                     desk = stream.lock();
                 }
             }
@@ -333,7 +285,7 @@ impl Journal {
         let mut next = Jobs::new();
         next.extend(is_write.then(|| self.next_job(shard, &mut desk)).flatten());
         next.extend(desk.next_sync(shard));
-        let is_in_doubt = desk.is_in_doubt;
+        let is_in_doubt = desk.doubt.is_some();
         let is_safe = match desk.policy {
             Policy::Always => desk.synced,
             Policy::EverySecond | Policy::No => desk.written,
@@ -454,7 +406,7 @@ impl Journal {
     /// Whether all before these positions is committed, or, where nobody can tell any more, is to be kept by a rewrite.
     #[must_use]
     pub fn is_kept_before(&self, ends: &[u64]) -> bool {
-        let is_in_doubt = (0..self.len()).any(|shard| self.streams[shard].lock().is_in_doubt);
+        let is_in_doubt = self.streams.iter().any(|stream| stream.lock().doubt.is_some());
         is_in_doubt
             || ends
                 .iter()
@@ -467,12 +419,21 @@ impl Journal {
         let mut is_more = false;
         for (shard, end) in ends.iter().enumerate() {
             let mut desk = self.streams[shard].lock();
-            desk.is_in_doubt = false;
+            desk.synced = desk.synced.max(*end);
             desk.unsynced.clear();
-            let is_safe = if desk.policy == Policy::Always { desk.synced } else { desk.written };
+            // A sync of the new file may have failed as well.
+            let is_lost = matches!(desk.trouble, Some(Trouble::Sync(_)));
+            desk.doubt = desk.doubt.take().filter(|_| is_lost);
+            desk.doubt.iter_mut().for_each(|doubt| doubt.synced = doubt.synced.max(*end));
+            let is_safe = match desk.policy {
+                _ if is_lost => *end,
+                Policy::Always => desk.synced,
+                Policy::EverySecond | Policy::No => desk.written,
+            };
             drop(desk);
             is_more |= self.advance(shard, is_safe.max(*end));
         }
+        self.look_for_trouble();
         is_more
     }
 
@@ -486,6 +447,11 @@ impl Journal {
         desk.next_job(shard)
     }
 
+    fn look_for_trouble(&self) {
+        let is_left = (0..self.len()).any(|shard| self.trouble(shard).is_some());
+        self.is_in_trouble.store(is_left, Ordering::SeqCst);
+    }
+
     /// Whether some journal cannot be written.
     #[inline]
     #[must_use]
@@ -496,7 +462,7 @@ impl Journal {
     /// Up to where a shard's journal is on the disk.
     #[must_use]
     pub fn synced(&self, shard: usize) -> u64 {
-        self.streams[shard].lock().synced
+        self.streams[shard].lock().sure()
     }
 
     /// What INFO tells of the journals.
@@ -524,7 +490,9 @@ impl Journal {
     /// Why a shard's journal cannot be written, if it cannot.
     #[must_use]
     pub fn trouble(&self, shard: usize) -> Option<Trouble> {
-        self.streams[shard].lock().trouble.clone()
+        let desk = self.streams[shard].lock();
+        let doubt = || desk.doubt.as_ref().map(|doubt| Trouble::Sync(doubt.why.clone()));
+        desk.trouble.clone().or_else(doubt)
     }
 
     /// Whether everything that a shard did is written, and synced where that is asked for.
@@ -532,7 +500,7 @@ impl Journal {
     pub fn is_settled(&self, shard: usize, synced: bool) -> bool {
         let desk = self.streams[shard].lock();
         let end = self.appended(shard);
-        desk.written >= end && (!synced || desk.synced >= end)
+        desk.written >= end && (!synced || desk.sure() >= end)
     }
 }
 
@@ -559,6 +527,11 @@ impl Desk {
         }
     }
 
+    /// Up to where the journal is on the disk for certain.
+    fn sure(&self) -> u64 {
+        self.doubt.as_ref().map_or(self.synced, |doubt| doubt.synced)
+    }
+
     /// The next write, if none is under way.
     fn next_job(&mut self, shard: usize) -> Option<Job> {
         if self.is_under_way || self.trouble.is_some() {
@@ -576,7 +549,7 @@ impl Desk {
         // What waits in other files comes with the next one; it is rare.
         self.written_frames = std::mem::take(&mut self.waiting_frames);
         let end = lsn + (bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
-        let start = seal(&mut bytes, lsn, self.synced, policy);
+        let start = seal(&mut bytes, lsn, self.sure(), policy);
         let offset = file.end();
         let sync = policy == Policy::Always;
         // What stands before it in earlier files is to be on the disk first.
@@ -612,7 +585,7 @@ impl Desk {
             self.is_sync_under_way = false;
         } else {
             self.is_under_way = false;
-            self.written = job.lsn;
+            self.written = self.written.max(job.lsn);
             self.gather(gathers);
             job.file.grow((job.bytes.len() - job.start) as u64);
             self.keep_spare(job.bytes);
@@ -644,7 +617,7 @@ impl Desk {
             self.trouble = Some(Trouble::Write(error.to_string()));
         } else {
             self.trouble = Some(Trouble::Sync(error.to_string()));
-            self.is_in_doubt = true;
+            self.doubt.get_or_insert(Doubt { synced: self.synced, why: error.to_string() });
         }
     }
 

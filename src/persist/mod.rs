@@ -43,6 +43,7 @@ pub mod files;
 pub(crate) mod foreign;
 pub mod format;
 pub(crate) mod intake;
+pub mod job;
 pub mod journal;
 pub mod keeper;
 pub mod load;

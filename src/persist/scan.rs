@@ -48,8 +48,8 @@ pub struct Block<'a> {
     pub frames: &'a [u8],
 }
 
-/// Bytes that are read at once.
-const READ_BYTES: usize = 1 << 20;
+/// Bytes that are read at once, at most.
+const READ_BYTES_MAX: u64 = 1 << 20;
 
 impl BlockReader {
     /// Opens a file; nothing where not even the head is there, as a crash right after it was made leaves it.
@@ -60,7 +60,7 @@ impl BlockReader {
         let told = |error: std::io::Error| format!("Can't read {}: {error}", path.display());
         let file = store.open(path).map_err(told)?;
         let len = file.len().map_err(told)?;
-        let mut file = BufReader::with_capacity(READ_BYTES, Reading::new(file));
+        let mut file = BufReader::with_capacity(READ_BYTES_MAX.min(len) as usize, Reading::new(file));
         let mut bytes = vec![0; HEAD_BYTES.min(usize::try_from(len).unwrap_or(HEAD_BYTES))];
         file.read_exact(&mut bytes).map_err(told)?;
         match FileHead::read(&bytes) {

@@ -24,6 +24,10 @@ struct State {
     dice: Dice,
     /// Syncs do nothing.
     is_liar: bool,
+    /// The next write or sync of a file fails.
+    is_about_to_fail: bool,
+    /// A sync failed, and not all that was to be synced will ever be.
+    has_failed: bool,
 }
 
 /// What stands in a file.
@@ -62,6 +66,8 @@ impl Disk {
             fuse: None,
             dice: Dice::new(seed),
             is_liar,
+            is_about_to_fail: false,
+            has_failed: false,
         };
         Disk(Arc::new(Mutex::new(state)))
     }
@@ -72,17 +78,26 @@ impl Disk {
     pub(crate) fn set_fuse(&self, operations: Option<usize>) {
         self.lock().fuse = operations;
     }
+    /// The next write or sync of a file that is written at the moment fails, and those after it do not.
+    pub(crate) fn fail_once(&self) {
+        self.lock().is_about_to_fail = true;
+    }
     /// Whether it came to that.
     pub(crate) fn is_dead(&self) -> bool {
         self.lock().fuse == Some(0)
     }
-    /// What is left; everything works again.
-    pub(crate) fn crash(&self, crash: Crash) {
+    /// What is left; everything works again. Whether the power failed.
+    ///
+    /// After a failed sync it always does: what is in memory then and not on the disk, no process that comes later can know of.
+    pub(crate) fn crash(&self, crash: Crash) -> bool {
         let mut state = self.lock();
+        let is_dark = std::mem::take(&mut state.has_failed) || crash == Crash::Power;
         state.fuse = None;
-        if crash == Crash::Power {
+        state.is_about_to_fail = false;
+        if is_dark {
             state.lose();
         }
+        is_dark
     }
     /// Another disk with the same on it, synced.
     pub(crate) fn copy(&self) -> Disk {
@@ -91,7 +106,7 @@ impl Disk {
         for (path, node) in &from.names {
             let bytes = from.nodes[*node].bytes.clone();
             let node = to.nodes.len();
-            to.nodes.push(Node { kept: bytes.clone(), bytes, writes: Vec::new() });
+            to.nodes.push(Node { kept: bytes.clone(), bytes, ..Node::default() });
             to.set_name(path, node);
         }
         to.kept_names = to.names.clone();
@@ -108,7 +123,7 @@ impl Disk {
     pub(crate) fn set_bytes(&self, path: &Path, bytes: &[u8]) {
         let mut state = self.lock();
         let node = state.names[path];
-        state.nodes[node] = Node { bytes: bytes.to_vec(), kept: bytes.to_vec(), writes: Vec::new() };
+        state.nodes[node] = Node { bytes: bytes.to_vec(), kept: bytes.to_vec(), ..Node::default() };
     }
     /// All bytes of a file, as they stand there.
     pub(crate) fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
@@ -242,11 +257,12 @@ impl Store for Disk {
     }
     fn sync_directory(&self, _path: &Path) -> io::Result<()> {
         let mut state = self.lock();
-        if (state.step()? || state.dice.once_in(2)) && !state.is_liar {
+        let is_whole = state.step()?;
+        if (is_whole || state.dice.once_in(2)) && !state.is_liar {
             state.kept_names = state.names.clone();
             state.renamings.clear();
         }
-        Ok(())
+        if is_whole { Ok(()) } else { Err(dead()) }
     }
     fn boot(&self) -> [u8; 16] {
         [self.lock().boots; 16]
@@ -271,12 +287,12 @@ impl Stored for Handle {
     }
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
-        let is_whole = state.step()?;
+        let is_whole = state.step()? && !std::mem::take(&mut state.is_about_to_fail);
         let len = if is_whole { bytes.len() } else { state.dice.below(bytes.len() + 1) };
         let node = &mut state.nodes[self.node];
         apply(&mut node.bytes, offset as usize, &bytes[..len]);
         node.writes.push((offset as usize, bytes[..len].to_vec()));
-        if is_whole { Ok(()) } else { Err(dead()) }
+        if is_whole { Ok(()) } else { Err(io::Error::other("no space left")) }
     }
     fn len(&self) -> io::Result<u64> {
         Ok(self.disk.lock().nodes[self.node].bytes.len() as u64)
@@ -284,6 +300,14 @@ impl Stored for Handle {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
         let is_whole = state.step()?;
+        if std::mem::take(&mut state.is_about_to_fail) {
+            // The system forgets that these bytes are not on the disk: no later sync brings them there.
+            let mut dice = state.dice.clone();
+            state.nodes[self.node].writes.retain(|_| dice.once_in(2));
+            state.has_failed = true;
+            state.dice = dice;
+            return Err(io::Error::other("input/output error"));
+        }
         if (is_whole || state.dice.once_in(2)) && !state.is_liar {
             let node = &mut state.nodes[self.node];
             for (offset, bytes) in std::mem::take(&mut node.writes) {

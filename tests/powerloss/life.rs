@@ -107,6 +107,8 @@ pub(crate) struct Life {
     jobs: Vec<Job>,
     cuts: Vec<Cut>,
     rewrite: Option<Rewrite>,
+    /// Its disk fails now and then.
+    is_clumsy: bool,
     /// The last write to each key of each shard.
     last: Vec<[Option<usize>; KEYS]>,
     /// What was there when it began.
@@ -163,8 +165,10 @@ impl Life {
         for (shard, file) in shards.iter_mut().zip(files) {
             journal.begin_shard(shard, file, policy);
         }
+        let is_clumsy = dice.once_in(4);
         Ok(Life {
             number,
+            is_clumsy,
             dice,
             directory,
             manifest,
@@ -199,15 +203,19 @@ impl Life {
     /// Lets it do so many things, or as many as the disk lets it.
     pub(crate) fn run(&mut self, steps: usize, disk: &Disk) {
         for _ in 0..steps {
-            self.step();
+            self.step(disk);
             if disk.is_dead() {
                 return;
             }
         }
     }
 
-    fn step(&mut self) {
-        match self.dice.below(40) {
+    fn step(&mut self, disk: &Disk) {
+        match self.dice.below(41) {
+            40 => {
+                let shard = self.dice.below(self.shards.len());
+                self.jobs.extend(self.journal.try_again(shard));
+            }
             0..12 => self.enter(),
             12..22 => {
                 let shard = self.dice.below(self.shards.len());
@@ -218,7 +226,7 @@ impl Life {
                 self.jobs.extend(self.journal.take_tail(&mut self.shards[shard]));
                 self.jobs.extend(self.journal.kicked_jobs());
             }
-            27..33 => self.do_a_job(),
+            27..33 => self.do_a_job(disk),
             33..37 => self.look_at_replies(),
             37 => self.enter_mark(),
             38 => self.rewrite_further(),
@@ -240,7 +248,8 @@ impl Life {
         let kind = if shards.len() == 1 && kind == Kind::Gathered { Kind::Write } else { kind };
         // A write does not run ahead of what its connection sent to other shards.
         let is_ahead = |op: &usize| shards.len() > 1 || self.ops[*op].shards != shards;
-        if kind != Kind::Read && self.conns[conn].pending.iter().any(is_ahead) {
+        let is_refused = kind != Kind::Read && self.journal.refuses_writes().is_some();
+        if is_refused || kind != Kind::Read && self.conns[conn].pending.iter().any(is_ahead) {
             return;
         }
         let is_unit = kind == Kind::Write && shards.len() > 1;
@@ -385,13 +394,16 @@ impl Life {
         }
     }
 
-    fn do_a_job(&mut self) {
+    fn do_a_job(&mut self, disk: &Disk) {
         if self.jobs.is_empty() {
             return;
         }
+        if self.is_clumsy && self.dice.once_in(12) {
+            disk.fail_once();
+        }
         let job = self.jobs.swap_remove(self.dice.below(self.jobs.len()));
         let result = job.run();
-        if result.is_ok() {
+        if !disk.is_dead() {
             let (next, _) = self.journal.done(job, result);
             self.jobs.extend(next);
         }
@@ -495,11 +507,12 @@ impl Life {
         self.based.extend(dataset.iter().filter(|(life, _)| *life == self.number).map(|(_, op)| op));
         let base = self.directory.base_name(rewrite.generation, 0);
         write_base(&self.directory, &base, dataset)?;
-        let mut epoch = self.manifest.epochs.pop().expect("an epoch has begun");
+        let mut epoch = self.manifest.epochs.last().expect("an epoch has begun").clone();
         epoch.pieces.retain(|piece| piece.generation >= rewrite.generation);
         epoch.from.clone_from(ends);
-        self.manifest = Manifest { bases: vec![base], epochs: vec![epoch] };
-        self.directory.write_manifest(&self.manifest)?;
+        let rewritten = Manifest { bases: vec![base], epochs: vec![epoch] };
+        self.directory.write_manifest(&rewritten)?;
+        self.manifest = rewritten;
         self.directory.remove_others(&self.manifest);
         self.journal.rebased(ends);
         Ok(())

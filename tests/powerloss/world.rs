@@ -77,8 +77,7 @@ fn play(seed: u64, is_liar: bool, seen: &mut Seen) -> Result<(), String> {
             life = Some(next);
         }
         let crash = dice.pick(&[Crash::Kill, Crash::Power]);
-        was_dark |= crash == Crash::Power;
-        disk.crash(crash);
+        was_dark |= disk.crash(crash);
         seen.crashes += 1;
     }
 }
