@@ -98,7 +98,8 @@ fn apply(shared: &Shared, old: &Config, new: &Config) -> Result<(), SetError> {
     if let Some((parameter, reason)) = refused {
         return Err(failed(parameter.name, reason));
     }
-    if new.dir != old.dir {
+    // One that was removed and made again has the same name, and is another.
+    if new.dir != old.dir || std::env::current_dir().is_err() {
         std::env::set_current_dir(&new.dir)
             .map_err(|error| failed("dir", &crate::config::os_text(&error)))?;
     }
