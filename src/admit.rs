@@ -1,5 +1,6 @@
 //! Admission: whether a client may have its command carried out now.
 use crate::dispatch::{unknown_command, unknown_subcommand};
+use crate::script::busy::Kind;
 use crate::shared::Paused;
 use crate::table::{CommandId, Entry, table};
 use crate::thread::conn::Conn;
@@ -27,17 +28,17 @@ pub struct Alerts {
     pub loading: bool,
     /// More memory is used than `maxmemory`, and nothing can be thrown out.
     pub out_of_memory: bool,
-    /// A script runs for too long.
-    pub busy: bool,
+    /// A script of this kind runs for too long.
+    pub(crate) busy: Option<Kind>,
     /// Saving failed, and nothing may be written until somebody sees to it.
     pub unsaved: bool,
+    /// What is written could not be kept in the journals.
+    pub unwritten: bool,
 }
 
 const NO_AUTH: Fault = Fault::new("NOAUTH Authentication required.");
 const IN_MULTI: Fault = Fault::new("ERR Command not allowed inside a transaction");
 const OUT_OF_MEMORY: Fault = Fault::new("OOM command not allowed when used memory > 'maxmemory'.");
-const BUSY: Fault =
-    Fault::new("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
 const UNSAVED: Fault = Fault::new(
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the \
      data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails \
@@ -98,7 +99,7 @@ impl Core {
     /// Admits a command while something is unusual.
     #[cold]
     fn look_closer(&self, conn: &Conn, entry: &'static Entry) -> Result<&'static Entry, Refusal> {
-        let Alerts { paused, loading, out_of_memory, busy, unsaved } = self.alerts;
+        let Alerts { paused, loading, out_of_memory, busy, unsaved, unwritten } = self.alerts;
         let flags = entry.spec.flags.and(flags_of_transaction(conn, entry));
         if out_of_memory && (flags.has(Flags::DENYOOM) || would_be_queued(conn, entry)) {
             return Err(Refusal::Fault(Some(entry.id), OUT_OF_MEMORY));
@@ -106,11 +107,20 @@ impl Core {
         if unsaved && (flags.has(Flags::WRITE) || entry.spec.name == "ping") {
             return Err(Refusal::Fault(Some(entry.id), UNSAVED));
         }
+        if unwritten
+            && (flags.has(Flags::WRITE) || entry.spec.name == "ping")
+            && let Some(trouble) = self.shared.journal.refuses_writes()
+        {
+            let text = format!("MISCONF Errors writing to the AOF file: {}", trouble.why());
+            return Err(Refusal::Fault(Some(entry.id), Fault::text(text)));
+        }
         if loading && !entry.spec.flags.has(Flags::LOADING) {
             return Err(Refusal::Fault(Some(entry.id), LOADING));
         }
-        if busy && !entry.spec.flags.has(Flags::ALLOW_BUSY) {
-            return Err(Refusal::Fault(Some(entry.id), BUSY));
+        if let Some(kind) = busy
+            && !entry.spec.flags.has(Flags::ALLOW_BUSY)
+        {
+            return Err(Refusal::Fault(Some(entry.id), kind.refusal()));
         }
         let is_held = match paused {
             Paused::No => false,
@@ -142,8 +152,9 @@ impl Core {
             loading: shared.loading.load(Ordering::Relaxed),
             out_of_memory: shared.is_over_limit(self.config.maxmemory_bytes, self.now_ms)
                 && !self.may_evict(),
-            busy: shared.scripts.is_busy(),
+            busy: shared.scripts.busy.kind(),
             unsaved: shared.saves.forbids_writes(&self.config),
+            unwritten: shared.journal.is_in_trouble(),
         };
         self.scripting.out_of_memory = alerts.out_of_memory;
         if alerts != self.alerts {

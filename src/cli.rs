@@ -1,4 +1,5 @@
 //! The command line: what redis-server takes, and help that teaches.
+pub mod check;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -193,12 +194,13 @@ fn examples() -> String {
     text + "\n"
 }
 
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
     ("braid", "Serve on port 6379 with the defaults, on all cores."),
     ("braid /etc/redis/redis.conf", "Serve as an existing Redis was configured."),
     ("braid --port 7777 --save \"\" --appendonly no", "Any directive of redis.conf after two dashes."),
     ("braid --save 900 1 300 10", "A directive takes all words up to the next one."),
     ("braid redis.conf --loglevel verbose -", "A file; over it standard input, over both the option."),
+    ("braid check dump.rdb", "Tell what is in a data file and what is wrong with it ('braid check --help')."),
     ("braid --shards 4 --maxmemory 8gb", "Four cores, and no writes that need memory once 8 GB are full."),
 ];
 

@@ -10,6 +10,7 @@ use crate::coordinate::unit::Kind;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
 use crate::queues::Mail;
+use crate::serve::bench::writes;
 use crate::table::{CommandId, Entry, Handler, Route, table};
 use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
 use crate::thread::core::{Core, Parsed, Scratch};
@@ -153,7 +154,7 @@ impl Core {
                 spans => self.call(conn, &spans.iter().map(arg).collect::<ArgVec<'_>>(), command.hint),
             }
             if !self.may_go_on(conn) {
-                if matches!(conn.hold, Some(Hold::Pause | Hold::Order)) {
+                if matches!(conn.hold, Some(Hold::Pause | Hold::Order | Hold::Turn)) {
                     // It comes again.
                     *consumed = command.begin;
                     return false;
@@ -207,10 +208,13 @@ impl Core {
             return;
         }
         if let Ok(entry) = admitted
-            && self.is_listened_to()
+            && (self.is_listened_to() || self.shared.journal.is_on() && writes(entry))
             && self.runs_ahead(conn, entry, args)
         {
             conn.hold = Some(Hold::Order);
+            return;
+        }
+        if admitted.as_ref().is_ok_and(|entry| entry.route == Route::Script) && self.puts_off(conn) {
             return;
         }
         conn.totals.commands += 1;
@@ -317,7 +321,8 @@ impl Core {
                 self.enter_one(conn, shard, entry, args, Some(key));
             }
             Route::Server => self.call_server(conn, entry, args),
-            Route::Keys | Route::NoKeys => self.enter_many(conn, entry, args),
+            Route::Desk => self.call_desk(conn, entry, args),
+            Route::Keys | Route::NoKeys | Route::Script => self.enter_many(conn, entry, args),
         }
     }
 
@@ -432,6 +437,7 @@ impl Core {
                             }
                             None => {
                                 let mut pool = std::mem::take(&mut self.pool);
+                                conn.needs.raise(run.need, &self.shared.journal);
                                 conn.ran(run, &mut pool);
                                 self.pool = pool;
                             }
@@ -464,6 +470,7 @@ impl Core {
                     }
                     None => {
                         let mut pool = std::mem::take(&mut self.pool);
+                        self.raise_for_unit(&mut conn, &unit);
                         conn.done(unit, &mut pool);
                         self.pool = pool;
                     }

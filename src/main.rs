@@ -1,13 +1,21 @@
 //! The `braid` server.
+use braid::persist::{self, check::Asked};
 use braid::{cli, config, log, memory, server, signals};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 #[global_allocator]
 static ALLOCATOR: memory::Jemalloc = memory::Jemalloc;
 
 fn main() -> ExitCode {
     abort_on_panic();
-    let config = match cli::configure(std::env::args_os(), &mut std::io::stdin()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match cli::check::asked(&arguments) {
+        Some(Ok(asked)) => return check(&asked),
+        Some(Err(stop)) => return stop.report(),
+        None => {}
+    }
+    let config = match cli::configure(arguments, &mut std::io::stdin()) {
         Ok(config) => config,
         Err(stop) => return stop.report(),
     };
@@ -17,6 +25,14 @@ fn main() -> ExitCode {
             text.lines().for_each(|line| log::warning(format_args!("{line}")));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn check(asked: &Asked) -> ExitCode {
+    // There is nobody to tell if the terminal is gone.
+    match persist::check::check(asked, &mut std::io::stdout(), &mut std::io::stdin().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -46,15 +62,21 @@ fn serve(config: config::Config) -> Result<(), String> {
     let pidfile = write_pidfile(&config.pidfile);
     let signals = signals::Signals::block()?;
     let port = config.port;
-    let running = server::start(config)?;
     log::set_role(log::Role::Primary);
+    let mut running = server::start(config)?;
+    signals.stop_on_signal(std::sync::Arc::clone(&running.shared))?;
     log::notice(format_args!(
         "Running with {} shard{}, port {port}",
         running.shared.shard_count(),
         if running.shared.shard_count() == 1 { "" } else { "s" },
     ));
+    let loaded = running.wait_until_loaded();
+    if running.shared.stopping.load(Ordering::Relaxed) && loaded.is_err() {
+        log::warning(format_args!("Asked to stop during loading, exiting now."));
+        return Ok(());
+    }
+    loaded?;
     log::notice(format_args!("Ready to accept connections"));
-    signals.stop_on_signal(std::sync::Arc::clone(&running.shared))?;
     running.join()?;
     if let Some(path) = pidfile
         && let Err(error) = std::fs::remove_file(&path)

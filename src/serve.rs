@@ -1,15 +1,19 @@
 //! Running commands on the shards in hand: directly, from a shard's queue, or gathered.
+mod ahead;
+pub(crate) mod bench;
 mod watching;
 
-use self::watching::{is_dirty, unwatch, watch};
-use crate::coordinate::batch::{Act, Batch, Queued, Run};
-use crate::coordinate::exec::is_publish;
+use self::ahead::look_ahead;
+use self::bench::{Bench, Into};
+use crate::coordinate::batch::Run;
 use crate::coordinate::unit::{Kind, Part, Unit};
+use crate::persist::journal::Journal;
+use crate::persist::needs::Needs;
+use crate::persist::record::{Ties, seal, slots_of_command};
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
-use crate::script::{Host, Running, Scripting};
-use crate::stats::Stats;
-use crate::table::{Entry, Handler, table};
+use crate::script::{Host, Running};
+use crate::table::{Entry, Handler};
 use crate::thread::conn::{Assembly, Conn, assemble};
 use crate::thread::core::Core;
 use shards::call::Call;
@@ -19,33 +23,15 @@ use shards::keyspace::Hashed;
 use shards::reply::Reply;
 use shards::settings::Settings;
 use shards::shard::Shard;
-use shards::waiting::{InHand, Waiter, leave, stand};
+use shards::tail::Point;
+use shards::waiting::{InHand, Waiter};
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// What commands run with, whoever runs them.
-struct Bench<'a> {
-    settings: &'a Settings,
-    effects: &'a mut Effects,
-    stats: &'a mut Stats,
-    scripting: &'a mut Scripting,
-    outside: Outside<'a>,
-    now_ms: i64,
-}
-
-/// Where the outcome of a batch goes.
-struct Into<'a> {
-    reply: &'a mut Reply,
-    waits: &'a mut Option<Arc<Waiter>>,
-    is_share: bool,
-}
 
 /// Requests served in one go: between two looks at the sockets.
 const SERVED_MAX: usize = 1024;
 /// Runs whose commands' keys are fetched from memory together.
 const SERVED_TOGETHER: usize = 8;
-/// Commands whose keys are fetched together, at most: more would push one another out.
-const LOOKED_AT_MAX: usize = 48;
 
 impl Core {
     /// Runs one command of a connection on a shard in hand.
@@ -53,7 +39,7 @@ impl Core {
     pub(crate) fn run_here(
         &mut self,
         shard: usize,
-        conn: &Conn,
+        conn: &mut Conn,
         entry: &Entry,
         args: Args<'_>,
         hint: Option<Hashed<'_>>,
@@ -65,17 +51,23 @@ impl Core {
         let db = conn.session.db;
         let is_watched = self.shared.exchange.is_watched();
         self.effects.names_changes = is_watched;
+        self.effects.listen.records = shards[0].tail.is_some();
         if let Handler::Script(command) = entry.handler {
             let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
             outside.writer = conn.id;
+            if is_watched {
+                outside.show_script(&conn.author(), entry.spec, db, args);
+            }
             let host = Host {
                 shards,
                 settings: &self.settings,
                 effects: &mut self.effects,
                 stats: &mut self.stats,
                 outside,
+                places: &mut self.places,
                 now_ms: self.now_ms,
                 no_touch: conn.session.no_touch,
+                remembers: conn.remembers(),
                 db,
                 script: Running::default(),
             };
@@ -96,9 +88,19 @@ impl Core {
             }
         }
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        if strand.shard.tail.is_some() {
+            write_down_here(
+                &self.shared.journal,
+                &mut self.effects,
+                &mut strand.shard,
+                conn,
+                (entry, args, hint),
+            );
+        }
         if !self.effects.ready.is_empty() {
             let shards = std::slice::from_mut(&mut strand.shard);
             serve_ready(&mut self.effects, shards, &self.settings, self.now_ms, &mut outside);
+            seal(&self.shared.journal, shards, &mut self.effects, Ties::default());
         }
         if let Some(ticks) = self.stats.ran(entry.id, &reply.bytes[start..]) {
             self.stats.notice(entry.id, args, ticks);
@@ -111,6 +113,9 @@ impl Core {
         let shared = Arc::clone(&self.shared);
         let mut runs: SmallVec<[Box<Run>; SERVED_TOGETHER]> = SmallVec::new();
         for _ in 0..SERVED_MAX / SERVED_TOGETHER {
+            if shard != self.id && self.has_lent_enough(shard) {
+                return;
+            }
             let Some(strand) = &mut self.strands[shard] else { return };
             let mut part = strand.stalled.take();
             while part.is_none() && runs.len() < SERVED_TOGETHER {
@@ -146,18 +151,23 @@ impl Core {
 
     fn serve_run(&mut self, shard: usize, mut run: Box<Run>) {
         let Some(strand) = &mut self.strands[shard] else { return };
+        let after = std::mem::take(&mut run.after);
         let mut bench = Bench {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
             scripting: &mut self.scripting,
+            places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms.max(run.entered_ms),
+            ties: Ties { unit: None, after: &after },
         };
         let Run { batch, act, reply, aborted, waits, .. } = &mut *run;
         reply.resp = batch.resp;
-        let into = Into { reply, waits, is_share: false };
+        let mut needs = Needs::default();
+        let into = Into { reply, waits, needs: &mut needs, is_share: false };
         *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, into);
+        run.need = needs.points().first().copied().unwrap_or_default();
         if shard != self.id {
             self.stats.taken += 1;
         }
@@ -174,8 +184,10 @@ impl Core {
                     effects: &mut self.effects,
                     stats: &mut self.stats,
                     scripting: &mut self.scripting,
+                    places: &mut self.places,
                     outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
                     now_ms: unit.entered_ms(),
+                    ties: unit.ties(),
                 };
                 bench.run_part(std::slice::from_mut(&mut strand.shard), &mut unit.part(index));
                 self.tell_noticed(unit.origin.thread, unit.origin.token);
@@ -200,11 +212,16 @@ impl Core {
             effects: &mut self.effects,
             stats: &mut self.stats,
             scripting: &mut self.scripting,
+            places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: unit.entered_ms(),
+            ties: unit.ties(),
         };
+        let began = bench.stats.ticks();
         bench.run_part(&mut shards, &mut unit.part(0));
-        for shard in shards {
+        self.note_gathered(began);
+        for mut shard in shards {
+            self.take_tail(&mut shard);
             self.send_home(shard);
         }
         self.tell_noticed(unit.origin.thread, unit.origin.token);
@@ -229,11 +246,14 @@ impl Core {
         if self.strands[shard].is_some() {
             return true;
         }
-        if shard != self.id && !self.shared.mailboxes[shard].is_asleep() {
+        if shard != self.id && (!self.shared.mailboxes[shard].is_asleep() || self.has_lent_enough(shard)) {
             return false;
         }
         self.strands[shard] = self.shared.queues[shard].take();
-        self.unsettled |= shard != self.id;
+        if shard != self.id {
+            self.unsettled = true;
+            self.note_taken();
+        }
         // So are those posted before what was done on the shard while others had it.
         self.hear();
         self.strands[shard].is_some()
@@ -255,16 +275,20 @@ impl Core {
         assembly: &Assembly,
         mut part: Part,
     ) -> Option<Arc<Waiter>> {
+        let after = conn.needs.elsewhere(shard, &self.shared.journal);
         let strand = self.strands[shard].as_mut()?;
         let mut bench = Bench {
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
             scripting: &mut self.scripting,
+            places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
             now_ms: self.now_ms,
+            ties: Ties { unit: None, after: &after },
         };
         bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
+        part.needs.points().iter().for_each(|point| conn.needs.raise(*point, &self.shared.journal));
         self.tell_noticed(self.id, conn.token);
         if part.waits.is_some() {
             return part.waits;
@@ -287,216 +311,14 @@ impl Core {
             if self.get_strand(shard) {
                 self.serve(shard);
                 self.put_back(shard);
+            } else {
+                self.wake_owner(shard);
             }
         }
         for shard in 0..self.strands.len() {
             self.put_back(shard);
         }
-    }
-
-    /// Leaves another thread's strand at its door. Looks again afterwards, so that no request is forgotten there.
-    fn put_back(&mut self, shard: usize) {
-        if shard == self.id {
-            return;
-        }
-        let Some(strand) = self.strands[shard].take() else { return };
-        self.shared.published[shard].publish(&strand.shard);
-        // Its owner sleeps, and knows nothing of the work that was made for it here.
-        self.mailed[shard] |= strand.shard.has_discarded()
-            || strand.shard.has_snapshot()
-            || self.shared.published[shard].wants_sweeps();
-        if self.leave_at_door(shard, strand) && self.shared.mailboxes[shard].is_asleep() {
-            self.nudge(shard);
-        }
-    }
-
-    /// Puts a strand at its door; whether there is something to do on it now.
-    fn leave_at_door(&self, shard: usize, strand: Strand) -> bool {
-        let queue = &self.shared.queues[shard];
-        queue.put(strand);
-        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-        if crate::chaos::breaks(crate::chaos::Break::PutBack) {
-            return false;
-        }
-        queue.has_work_at_door()
-    }
-}
-
-impl Bench<'_> {
-    fn run_part(&mut self, shards: &mut [Box<Shard>], part: &mut Part) {
-        let Part { batch, act, reply, aborted, waits, is_share } = part;
-        reply.resp = batch.resp;
-        let into = Into { reply, waits, is_share: *is_share };
-        *aborted = self.run(shards, batch, act, into);
-    }
-
-    /// Runs a batch; whether it was a transaction that was given up. Shares of commands are counted by another part.
-    fn run(&mut self, shards: &mut [Box<Shard>], batch: &Batch, act: &mut Act, into: Into<'_>) -> bool {
-        let Into { reply, waits, is_share } = into;
-        self.stats.begin();
-        self.effects.names_changes = self.outside.shared.exchange.is_watched();
-        self.outside.writer = batch.author.as_ref().map_or(0, |author| author.id);
-        match act {
-            Act::Commands => {}
-            Act::Watch(watching) => {
-                watch(&mut self.call(shards, batch, reply), watching);
-                reply.ok();
-            }
-            Act::Unwatch(watching) => unwatch(shards, watching),
-            Act::Leave(waiter) => leave(&mut self.call(shards, batch, reply), waiter),
-            Act::Errand(errand) => errand.run(shards, self.now_ms, reply),
-            Act::Retry(waiter) => {
-                self.retry(shards, waiter);
-                return false;
-            }
-            Act::Wait(ticket) => {
-                *waits = self.run_or_wait(shards, batch, *ticket, reply);
-                self.finish(shards);
-                self.serve_ready(shards);
-                return false;
-            }
-            Act::Exec(watching) => {
-                if let Some(watching) = watching {
-                    let dirty = is_dirty(&mut self.call(shards, batch, reply), watching);
-                    unwatch(shards, watching);
-                    if dirty {
-                        self.finish(shards);
-                        self.show_end(batch);
-                        return true;
-                    }
-                }
-            }
-        }
-        for (index, &command) in batch.commands.iter().enumerate() {
-            let start = reply.bytes.len();
-            self.show_asides(batch, |before| before == index);
-            // As in dispatch: most commands need no list.
-            if let Some(args) = batch.exact_args::<2>(command) {
-                self.run_one(shards, batch, command, &args, reply);
-            } else if let Some(args) = batch.exact_args::<3>(command) {
-                self.run_one(shards, batch, command, &args, reply);
-            } else {
-                self.run_one(shards, batch, command, &batch.args(command), reply);
-            }
-            shards[0].counts.commands += 1;
-            self.finish(shards);
-            if !matches!(act, Act::Exec(_)) {
-                self.serve_ready(shards);
-            }
-            if is_share {
-                self.stats.ran_share(command.id);
-            } else if let Some(ticks) = self.stats.ran(command.id, &reply.bytes[start..]) {
-                self.stats.notice(command.id, &batch.args(command), ticks);
-            }
-        }
-        // Who waits for keys is served after the whole transaction.
-        self.serve_ready(shards);
-        self.show_asides(batch, |before| before >= batch.commands.len());
-        self.show_end(batch);
-        false
-    }
-
-    /// Runs the one command of a batch, which may wait for keys: then it is left at them, and given back.
-    fn run_or_wait(
-        &mut self,
-        shards: &mut [Box<Shard>],
-        batch: &Batch,
-        ticket: u64,
-        reply: &mut Reply,
-    ) -> Option<Arc<Waiter>> {
-        let command = batch.commands[0];
-        let args = batch.args(command);
-        self.effects.may_wait = true;
-        self.run_one(shards, batch, command, &args, reply);
-        self.effects.may_wait = false;
-        shards[0].counts.commands += 1;
-        let _uncommonly_slow = self.stats.ran(command.id, &reply.bytes);
-        let wait = self.effects.wait.take()?;
-        let Handler::Engine(engine) = table().entry(command.id).handler else { return None };
-        let waiter = Arc::new(Waiter::new(ticket, engine, &args, command.db, batch.resp, wait));
-        stand(&mut self.call(shards, batch, reply), &waiter);
-        Some(waiter)
-    }
-
-    /// Tries to serve one that waits, all its shards being in hand now.
-    fn retry(&mut self, shards: &mut [Box<Shard>], waiter: &Arc<Waiter>) {
-        let ready = waiter.wait.keys.iter().map(|key| (waiter.db, key.clone()));
-        self.effects.ready.extend(ready);
-        self.serve_ready(shards);
-    }
-
-    /// Serves those who wait for keys that got something.
-    #[inline]
-    fn serve_ready(&mut self, shards: &mut [Box<Shard>]) {
-        if !self.effects.ready.is_empty() {
-            serve_ready(self.effects, shards, self.settings, self.now_ms, &mut self.outside);
-        }
-    }
-
-    #[inline]
-    fn run_one(
-        &mut self,
-        shards: &mut [Box<Shard>],
-        batch: &Batch,
-        command: Queued,
-        args: Args<'_>,
-        reply: &mut Reply,
-    ) {
-        let hint = batch.hint(command, args);
-        let entry = table().entry(command.id);
-        if is_publish(entry) {
-            self.outside.publish(entry.spec.name == "spublish", args, reply);
-        } else if let Handler::Script(script) = entry.handler {
-            let host = Host {
-                shards: &mut *shards,
-                settings: self.settings,
-                effects: self.effects,
-                stats: self.stats,
-                outside: self.outside.reborrow(),
-                now_ms: self.now_ms,
-                no_touch: batch.no_touch,
-                db: command.db,
-                script: Running::default(),
-            };
-            self.scripting.run(script, args, host, reply);
-        } else {
-            let mut cx = self.call(shards, batch, reply);
-            cx.db = command.db;
-            run_one(&mut cx, entry, args, hint);
-        }
-        if let Some(author) = &batch.author {
-            self.outside.show(author, entry.spec, command.db, args);
-            if batch.remembers {
-                self.outside.remember(author.id, entry.spec, args, shards, self.effects);
-            }
-        }
-    }
-
-    /// Shows monitors what the server did of a transaction before some command of the engine.
-    fn show_asides(&mut self, batch: &Batch, is_due: impl Fn(usize) -> bool) {
-        let transcript = batch.author.as_ref().and_then(|author| author.transaction.as_ref());
-        for (_, line) in transcript.iter().flat_map(|told| &told.asides).filter(|(before, _)| is_due(*before))
-        {
-            self.outside.tell_monitors(line);
-        }
-    }
-
-    /// Shows monitors the end of a transaction.
-    fn show_end(&mut self, batch: &Batch) {
-        let author = batch.author.as_ref();
-        if let Some(transcript) = author.and_then(|author| author.transaction.as_ref()) {
-            self.outside.tell_monitors(&transcript.end);
-        }
-    }
-
-    fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {
-        let mut cx = Call::new(shards, self.settings, 0, self.now_ms, reply, self.effects);
-        cx.no_touch = batch.no_touch;
-        cx
-    }
-
-    fn finish(&mut self, shards: &mut [Box<Shard>]) {
-        finish_effects(self.effects, &mut shards[0], &mut self.outside);
+        self.note_put_back();
     }
 }
 
@@ -512,7 +334,6 @@ fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Opt
 }
 
 /// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it.
-/// (The journal will take the rest from here.)
 #[inline]
 pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard, outside: &mut Outside<'_>) {
     if effects.sleep_us > 0 {
@@ -544,14 +365,37 @@ fn serve_ready(
     told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));
 }
 
-/// Has the processor fetch what the commands of several runs will want, all at once instead of one after another.
-fn look_ahead(shard: &Shard, runs: &[Box<Run>]) {
-    runs.iter().for_each(|run| run.batch.look_at());
-    for look in 0..3 {
-        for command in runs.iter().flat_map(|run| &run.batch.commands).take(LOOKED_AT_MAX) {
-            if let Some((slot, hash)) = command.place() {
-                shard.prefetch(command.db, Hashed { bytes: &[], hash, slot }, look);
-            }
-        }
+/// Writes down what one command did that a connection ran on a shard in hand, and has the connection wait for what it saw.
+fn write_down_here(
+    journal: &Journal,
+    effects: &mut Effects,
+    shard: &mut Box<Shard>,
+    conn: &mut Conn,
+    (entry, args, hint): (&Entry, Args<'_>, Option<Hashed<'_>>),
+) {
+    let index = shard.index;
+    let before = shard.tail.as_ref().map_or(0, |tail| tail.end());
+    if !effects.record_bytes().is_empty() {
+        let after = conn.needs.elsewhere(index, journal);
+        seal(journal, std::slice::from_mut(shard), effects, Ties { unit: None, after: &after });
     }
+    let Some(tail) = &mut shard.tail else { return };
+    let slots = match hint {
+        Some(key) => Some(smallvec::smallvec![key.slot]),
+        None => slots_of_command(entry, args),
+    };
+    let wrote = tail.end() > before;
+    let lsn = match slots {
+        None if wrote => {
+            tail.touch_all();
+            tail.end()
+        }
+        None => tail.end(),
+        Some(slots) if wrote => {
+            slots.iter().for_each(|slot| tail.touch(*slot));
+            tail.end()
+        }
+        Some(slots) => slots.iter().map(|slot| tail.seen(*slot)).max().unwrap_or(0),
+    };
+    conn.needs.raise(Point { shard: index as u16, lsn }, journal);
 }

@@ -3,6 +3,7 @@ use crate::config::{Config, Io};
 use crate::listeners::Listeners;
 use crate::log;
 use crate::net::{Driver, IoKind, listen};
+use crate::persist::load::{self, Loader};
 use crate::queues::Strand;
 use crate::shared::Shared;
 use crate::thread::conn::Peer;
@@ -29,6 +30,7 @@ pub struct Running {
     /// What its threads share.
     pub shared: Arc<Shared>,
     threads: Vec<std::thread::JoinHandle<std::io::Result<()>>>,
+    loader: Option<Loader>,
 }
 
 /// Starts a server.
@@ -50,11 +52,23 @@ pub fn start(config: Config) -> Result<Running, String> {
     let cores = topology::cores();
     let mut threads = Vec::with_capacity(shard_count);
     let mut sockets = Some(sockets);
+    let [seed, ..] = random();
+    let shards =
+        (0..shard_count).map(|id| Box::new(Shard::new(id, shard_count, databases, seed ^ id as u64)));
+    let (mut shards, loader) = match load::find(&shared.config()) {
+        Some(found) => (Vec::new(), Some(Loader::begin(found, shards.collect(), &shared)?)),
+        None => {
+            let mut shards: Vec<_> = shards.collect();
+            if shared.config().appendonly {
+                load::begin_journals(&shared, &mut shards)?;
+            }
+            (shards, None)
+        }
+    };
+    let mut strands = shards.drain(..).map(|shard| Strand { shard, stalled: None });
     for (id, driver) in drivers.into_iter().enumerate() {
         *shared.io_name.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = driver.name();
-        let [seed, ..] = random();
-        let strand = Strand { shard: Box::new(Shard::new(id, shard_count, databases, seed)), stalled: None };
-        let mut thread = Thread::new(Core::new(id, Arc::clone(&shared), strand), driver);
+        let mut thread = Thread::new(Core::new(id, Arc::clone(&shared), strands.next()), driver);
         for (socket, is_unix) in sockets.take().into_iter().flatten() {
             thread.listen(socket, is_unix);
         }
@@ -69,10 +83,18 @@ pub fn start(config: Config) -> Result<Running, String> {
         threads.push(spawned.map_err(|error| format!("Can't start a thread: {error}"))?);
     }
     shared.startup_bytes.store(crate::memory::usage().allocated, Ordering::Relaxed);
-    Ok(Running { shared, threads })
+    Ok(Running { shared, threads, loader })
 }
 
 impl Running {
+    /// Waits until the dataset is loaded. Clients are answered meanwhile: that they have to wait.
+    ///
+    /// # Errors
+    /// Why it cannot be, in words for the log: then there is nothing to serve.
+    pub fn wait_until_loaded(&mut self) -> Result<(), String> {
+        self.loader.take().map_or(Ok(()), Loader::wait)
+    }
+
     /// Asks every thread to stop.
     pub fn stop(&self) {
         self.shared.stop();
@@ -88,6 +110,7 @@ impl Running {
             ended.map_err(|error| format!("The socket loop failed: {error}"))?;
         }
         self.shared.saves.abandon();
+        crate::persist::rewrite::end(&self.shared);
         Ok(())
     }
 }

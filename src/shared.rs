@@ -2,6 +2,10 @@
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
 use crate::listeners::Listeners;
+use crate::persist::journal::Journal;
+use crate::persist::keeper::Keeper;
+use crate::persist::progress::Progress;
+use crate::persist::rewrite::Rewrites;
 use crate::persist::saves::Saves;
 use crate::pubsub::Exchange;
 use crate::queues::{Mail, Mailbox, Queue, mailboxes, queues};
@@ -10,7 +14,7 @@ use crate::table::Names;
 use shards::settings::Settings;
 use shards::shard::Shard;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What CLIENT PAUSE holds back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,6 +40,12 @@ pub struct Shared {
     pub mailboxes: Box<[Mailbox]>,
     /// How units enter.
     pub gate: Gate,
+    /// What the shards write down.
+    pub journal: Journal,
+    /// Where they write it, once they do.
+    pub keeper: OnceLock<Keeper>,
+    /// What became of the journals' rewrites.
+    pub rewrites: Rewrites,
     /// Who listens to what.
     pub exchange: Exchange,
     /// What each shard last said of itself.
@@ -73,6 +83,8 @@ pub struct Shared {
     /// Commands that wait for keys on several shards, or may come to: while there are any, transactions that span shards are gathered, so that
     /// those who wait are served after the whole of them.
     pub spanning_waits: AtomicUsize,
+    /// How far the loading of the dataset is.
+    pub progress: Progress,
     /// The dataset is being loaded.
     pub loading: AtomicBool,
     /// CLIENT PAUSE: twice the time until when (ms since 1970), and 1 more if it holds all commands; 0 for none.
@@ -230,6 +242,9 @@ impl Shared {
             queues: queues(shard_count),
             mailboxes: mailboxes(shard_count),
             gate: Gate::new(shard_count),
+            journal: Journal::new(shard_count),
+            keeper: OnceLock::new(),
+            rewrites: Rewrites::default(),
             exchange: Exchange::new(shard_count),
             published: (0..shard_count).map(|_| Published::new(databases)).collect(),
             listeners: Listeners::default(),
@@ -248,6 +263,7 @@ impl Shared {
             connections_received: AtomicU64::new(0),
             clients_max: AtomicUsize::new(config.maxclients as usize),
             spanning_waits: AtomicUsize::new(0),
+            progress: Progress::default(),
             loading: AtomicBool::new(false),
             pause: AtomicI64::new(0),
             over_bytes: AtomicU64::new(0),
@@ -362,6 +378,7 @@ pub fn settings_of(config: &Config) -> Settings {
         lfu_decay_minutes: config.lfu_decay_minutes,
         active_expire: true,
         keep_expired: false,
+        loading_at_ms: None,
         hash_listpack_entries_max: config.hash_max_listpack_entries as usize,
         hash_listpack_value_bytes_max: config.hash_max_listpack_value_bytes as usize,
         list_listpack_size: config.list_max_listpack_size,

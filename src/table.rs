@@ -15,7 +15,7 @@ pub enum Handler {
     Engine(&'static Command),
     /// The connection's thread.
     Server(&'static ServerCommand),
-    /// A script, where its shards are.
+    /// A script, where its shards are, or what is done to scripts.
     Script(&'static ScriptCommand),
 }
 
@@ -30,6 +30,10 @@ pub enum Route {
     Keys,
     /// No keys: the shards are told by its [`Span`].
     NoKeys,
+    /// It runs a script: its shards are told by that.
+    Script,
+    /// It does something to scripts or libraries, which takes all shards or none.
+    Desk,
 }
 
 /// A command or subcommand.
@@ -75,7 +79,8 @@ impl Table {
             command.subcommands.iter().for_each(|sub| table.add_sub(id, &sub.spec, Handler::Engine(sub)));
         }
         for command in crate::script::commands::COMMANDS {
-            table.add_top(&command.spec, Handler::Script(command));
+            let id = table.add_top(&command.spec, Handler::Script(command));
+            command.subcommands.iter().for_each(|sub| table.add_sub(id, &sub.spec, Handler::Script(sub)));
         }
         for command in commands::FAMILIES.iter().flat_map(|family| family.iter()) {
             let id = table.add_top(&command.spec, Handler::Server(command));
@@ -154,8 +159,9 @@ fn route_of(spec: &'static Spec, handler: Handler) -> Route {
     if matches!(handler, Handler::Server(_)) {
         return Route::Server;
     }
-    if matches!(handler, Handler::Script(_)) {
-        return Route::Keys;
+    if let Handler::Script(command) = handler {
+        let is_run = !command.needs_no_shards() && !command.changes_libraries();
+        return if is_run { Route::Script } else { Route::Desk };
     }
     let single = |spec: &Spec| {
         matches!(

@@ -5,7 +5,7 @@
 
 DIFFTEST is the path of difftest.py, the general differential fuzzer; it may be given by the environment variable DIFFTEST
 instead. A is the reference, a Redis 7.0.15 or a Valkey 9.1.2; B is Braid. Both are flushed. All other options are those of
-difftest.py. What runs scripts is left out.
+difftest.py.
 
 Differences that tests/differences.md lists are counted, not reported; the exit status is 0 if nothing else differs.
 With --all as the last argument they are reported as well.
@@ -20,7 +20,6 @@ REPORT_ALL = sys.argv[-1] == '--all' and bool(sys.argv.pop())
 sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
 d = __import__(os.path.splitext(os.path.basename(path))[0])
 
-SCRIPTS = (b'EVAL', b'EVALSHA', b'EVAL_RO')
 HASH_EXPIRY = (b'HEXPIRE', b'HPEXPIRE', b'HEXPIREAT', b'HPEXPIREAT', b'HTTL', b'HPTTL', b'HEXPIRETIME', b'HPEXPIRETIME',
                b'HPERSIST', b'HGETEX', b'HSETEX', b'HGETDEL')
 
@@ -30,12 +29,10 @@ general_macro, general_safe, general_seed, general_one = d.Gen.macro, d.Gen.safe
 
 
 def macro(gen):
-    """A macro that runs no script. What lets one of both servers refuse to queue is left out of MULTI."""
-    while True:
-        ops = general_macro(gen)
-        if all(op[2][0].upper() not in SCRIPTS for op in ops):
-            multi = next((at for at, op in enumerate(ops) if op[2] == [b'MULTI']), len(ops))
-            return [op for at, op in enumerate(ops) if at <= multi or not parts_transactions(op[2])]
+    """A macro. What lets one of both servers refuse to queue is left out of MULTI."""
+    ops = general_macro(gen)
+    multi = next((at for at, op in enumerate(ops) if op[2] == [b'MULTI']), len(ops))
+    return [op for at, op in enumerate(ops) if at <= multi or not parts_transactions(op[2])]
 
 
 def parts_transactions(cmd):
@@ -102,11 +99,59 @@ def error(reply, *texts):
 def known(cmd, a, b):
     """The name of the listed difference that explains replies `a` and `b` to `cmd`, if one does."""
     name = cmd[0].upper()
-    for rules in (known_of_strings_and_keys, known_of_hashes, known_of_sorted_sets, known_of_streams):
+    for rules in (known_of_strings_and_keys, known_of_hashes, known_of_sorted_sets, known_of_streams, known_of_scripts):
         why = rules(name, [word.upper() for word in cmd[1:]], cmd, a, b)
         if why:
             return why
     return None
+
+
+def known_within(cmd, a, b):
+    """The same for a command that a script has called with this reply."""
+    a, b = without_place(a), without_place(b)
+    return 'the place in a script' if a == b else known(cmd, a, b) or known_of_scripts(b'EVAL', [], cmd, a, b)
+
+
+def known_of_scripts(name, words, cmd, a, b):
+    if not name.startswith((b'EVAL', b'FCALL')):
+        return None
+    if without_place(a) == without_place(b):
+        return 'the place in a script'
+    if error(b, b'ERR This Redis command is not allowed') and b"redis.call('wait'" in cmd[1]:
+        return 'WAIT in a script'
+    if error(a, b'ERR user_script:1: Script attempted to access nonexistent global variable \'os\''):
+        return 'os in scripts'
+    if a[0] == '-' and b'not allowed with BLOCK option from scripts' in a[1]:
+        return 'what blocks, in a script'
+    if error(a, b'ERR This Redis command is not allowed') and cmd[0].upper().startswith(BLOCKS):
+        return 'what blocks, in a script'
+    if error(b, b'ERR This Redis command is not allowed') and cmd[0].upper() in SERVERS_OWN:
+        return 'commands of the server in a script'
+    return None
+
+
+BLOCKS = (b'BLPOP', b'BRPOP', b'BLMOVE', b'BLMPOP', b'BZPOP', b'BZMPOP', b'XREAD')
+SERVERS_OWN = (b'COMMAND', b'PUBSUB', b'INFO', b'MEMORY', b'CLUSTER', b'LOLWUT', b'LASTSAVE')
+# How Valkey words errors of scripts, and how Redis does.
+VALKEY_WORDS = (
+    (b'This Valkey command', b'This Redis command'),
+    (b'calling command from script', b'calling Redis command from script'),
+    (b'Unknown command called', b'Unknown Redis command called'),
+    (b'one argument for this call', b'one argument for this redis lib call'),
+    (b'ERR Command arguments must', b'ERR Lua redis lib command arguments must'),
+    (b'Invalid log level.', b'Invalid debug level.'),
+    (b"Could not find scripting engine '", b'Unexpected engine in script shebang: #!'),
+)
+
+
+def without_place(reply):
+    """An error of a script without where it happened, as Redis words it."""
+    if reply[0] != '-':
+        return reply
+    text = re.sub(rb' script: .*', b'', reply[1], flags=re.S)
+    for valkeys, redis in VALKEY_WORDS:
+        text = text.replace(valkeys, redis)
+    return '-', text.rstrip(b"'")
 
 
 def known_of_strings_and_keys(name, words, cmd, a, b):
@@ -239,7 +284,7 @@ def classify(op, a, b, opt, resp, queue=None):
         # The state's KEYS, compared just before, were equal: what A counts besides has expired.
         why = 'an end in the past counts until it is looked at'
     else:
-        why = known(op[2], a, b)
+        why = known(op[2], a, b) if op[4] is None else known_within(op[4], a, b)
     if why:
         seen[why] += 1
         if (a[0] == '-') != (b[0] == '-'):
@@ -263,7 +308,7 @@ def proto(opt):
     """The raw cases, but for what is listed: the greeting's server, version and modules, and three habits of Valkey."""
     def plain(answer):
         text = re.sub(rb'version\r\n\$\d\r\n', b'version\r\n$5\r\n', answer[0])
-        text = re.sub(rb'\$6\r\nvalkey', b'$5\r\nredis', text)
+        text = re.sub(rb'\$6\r\nvalkey', b'$5\r\nredis', text).replace(b' Please use EVAL.', b'')
         text = re.sub(rb'(>3\r\n\$7\r\nmessage\r\n\$1\r\na\r\n\$1\r\nm\r\n)(:1\r\n)', rb'\2\1', text)
         return re.sub(rb'(modules\r\n)\*1\r\n[*%]\d\r\n.*?\*0\r\n', rb'\1*0\r\n', text, flags=re.S), answer[1]
     left = []
@@ -276,8 +321,7 @@ def proto(opt):
     return left
 
 
-SCRIPTED = (b'FUNCTION', b'SCRIPT', b'ACL ')
-d.PROTO[:] = [case for case in d.PROTO if not any(word in case for word in SCRIPTED) or b'SUBSCRIBE' in case]
+d.PROTO[:] = [case.replace(b'FUNCTION LOAD', b'FUNCTION FLUSH\r\nFUNCTION LOAD') for case in d.PROTO if b'ACL ' not in case or b'SUBSCRIBE' in case]
 d.Gen.macro, d.Gen.safe, d.Gen.seed, d.Gen.one, d.classify, d.proto = macro, safe, seed, one, classify, proto
 d.check = check
 if __name__ == '__main__':

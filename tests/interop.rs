@@ -1,4 +1,5 @@
-//! Clients that others wrote: redis-rs, redis-py, ioredis, node-redis, redis-cli and redis-benchmark must find nothing strange.
+//! Clients and applications that others wrote must find nothing strange: redis-rs, redis-py, ioredis, node-redis, redis-cli,
+//! redis-benchmark; BullMQ, rate-limiter-flexible, socket.io, RQ, Celery, Sidekiq and locks.
 //!
 //! `scripts/install-test-tools` gets them. What is not there is skipped, and says so.
 
@@ -21,6 +22,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 const PYTHON: &str = "tests/.venv/bin/python3";
+const SHARDS: [&str; 2] = ["1", "3"];
 const NODE_MODULES: &str = "tests/.tools/node_modules";
 
 #[test]
@@ -61,6 +63,44 @@ fn node_redis_is_content() {
     for script in ["node_redis", "node_redis_types", "node_redis_messages"] {
         converse(|port| node(&format!("tests/interop/{script}.js"), port));
     }
+}
+
+#[test]
+fn bullmq_is_content() {
+    node_application("bullmq", "bullmq");
+}
+
+#[test]
+fn rate_limiter_flexible_is_content() {
+    node_application("rate-limiter-flexible", "rate_limiter_flexible");
+}
+
+#[test]
+fn socket_io_is_content() {
+    node_application("@socket.io/redis-adapter", "socket_io");
+}
+
+#[test]
+fn rq_is_content() {
+    python_application("rq", "rq");
+}
+
+#[test]
+fn celery_is_content() {
+    python_application("celery", "celery");
+}
+
+#[test]
+fn locks_of_python_are_content() {
+    python_application("redis_lock", "locks");
+}
+
+#[test]
+fn sidekiq_is_content() {
+    if !has("sidekiq") {
+        return tell("SKIPPED: no sidekiq");
+    }
+    converse_at_once(|port| command("ruby", &["tests/interop/app_sidekiq.rb", port]));
 }
 
 #[test]
@@ -130,11 +170,40 @@ fn redis_benchmark_runs_to_its_end() {
 
 /// Runs a script against servers of one shard and of several.
 fn converse(script: impl Fn(&str) -> Command) {
-    for shards in ["1", "3"] {
-        let server = Braid::start(&["--shards", shards]);
-        let output = run(&mut script(&server.address.port().to_string()));
-        assert_fine(&output, "fine");
+    for shards in SHARDS {
+        converse_with(shards, &script);
     }
+}
+
+fn converse_with(shards: &str, script: impl Fn(&str) -> Command) {
+    let server = Braid::start(&["--shards", shards]);
+    let output = run(&mut script(&server.address.port().to_string()));
+    assert_fine(&output, "fine");
+}
+
+fn node_application(module: &str, script: &str) {
+    if !Path::new(NODE_MODULES).join(module).exists() {
+        return tell(&format!("SKIPPED: no {module} in tests/.tools"));
+    }
+    converse_at_once(|port| node(&format!("tests/interop/app_{script}.js"), port));
+}
+
+fn python_application(module: &str, script: &str) {
+    let has_it =
+        Command::new(PYTHON).args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
+    if !has_it.is_ok_and(|status| status.success()) {
+        return tell(&format!("SKIPPED: no {module} in tests/.venv"));
+    }
+    converse_at_once(|port| command(PYTHON, &[&format!("tests/interop/app_{script}.py"), port]));
+}
+
+/// Runs an application, which mostly waits, against both kinds of servers at the same time.
+fn converse_at_once(script: impl Fn(&str) -> Command + Sync) {
+    std::thread::scope(|scope| {
+        for shards in SHARDS {
+            scope.spawn(|| converse_with(shards, &script));
+        }
+    });
 }
 
 fn command(program: &str, args: &[&str]) -> Command {

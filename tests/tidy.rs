@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 /// Each crate is named behind its door only.
 const DOORS: &[(&str, &[&str])] = &[
     ("ahash", &["shards/src/keyspace/hash.rs"]),
-    ("clap", &["src/cli.rs"]),
+    ("clap", &["src/cli.rs", "src/cli/"]),
     ("core_affinity", &["src/topology.rs"]),
     ("crc", &["shards/src/slot.rs", "shards/src/rdb/crc64.rs"]),
     ("crossbeam_channel", &["src/queues.rs"]),
     ("futures_lite", &["src/persist/bulk/direct.rs"]),
     ("glommio", &["src/persist/bulk/direct.rs"]),
     ("io_uring", &["src/net/"]),
-    ("mlua_sys", &["src/script/lua.rs"]),
+    ("mlua_sys", &["src/script/lua.rs", "src/script/lua/"]),
     ("quanta", &["src/stats.rs"]),
     ("tikv_jemalloc_sys", &["src/memory.rs"]),
 ];

@@ -1,6 +1,7 @@
 //! Clients that nobody wants: what they do, the others must not feel, and memory must not.
 
 #[path = "support/braid.rs"]
+#[expect(dead_code, reason = "tests of crashes start servers again")]
 mod braid;
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "other tests look closer at replies")]

@@ -212,8 +212,9 @@ impl Keys<'_> {
     #[inline]
     fn expire_if_due(&mut self, key: Key<'_>) -> bool {
         let now_ms = self.now_ms;
+        let is_loading = self.settings.loading_at_ms.is_some();
         let table = &self.db(key).table;
-        if table.volatile_len() > 0 {
+        if table.volatile_len() > 0 && !is_loading {
             let expires_at_ms = table.get(key.hashed).and_then(EntryRef::expires_at_ms);
             if expires_at_ms.is_some_and(|at| at < now_ms) {
                 self.expire(key);

@@ -106,10 +106,10 @@ impl Effects {
             return;
         }
         self.record_count += 1;
-        self.records.extend_from_slice(&db.to_le_bytes());
-        self.records.extend_from_slice(&(args.len() as u32).to_le_bytes());
+        push_varint(&mut self.records, db.into());
+        push_varint(&mut self.records, args.len() as u64);
         for arg in args {
-            self.records.extend_from_slice(&(arg.len() as u32).to_le_bytes());
+            push_varint(&mut self.records, arg.len() as u64);
             self.records.extend_from_slice(arg);
         }
     }
@@ -148,27 +148,29 @@ impl Effects {
     }
     /// The records, in order.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        let mut rest = &self.records[..];
-        std::iter::from_fn(move || {
-            let (db, tail) = rest.split_first_chunk()?;
-            let (count, tail) = tail.split_first_chunk().expect("a record has a count");
-            let count = u32::from_le_bytes(*count) as usize;
-            let mut end = tail;
-            for _ in 0..count {
-                let (len, after) = end.split_first_chunk().expect("an argument has a length");
-                end = &after[u32::from_le_bytes(*len) as usize..];
-            }
-            rest = end;
-            Some(Record { db: u16::from_le_bytes(*db), count, args: &tail[..tail.len() - end.len()] })
-        })
+        Record::all(&self.records)
     }
-    /// Forgets everything but the listeners.
-    pub fn clear(&mut self) {
-        self.dirty = 0;
-        self.sleep_us = 0;
+    /// The records as a journal keeps them: one behind the other, each as [`Record::take`] reads it.
+    #[inline]
+    #[must_use]
+    pub fn record_bytes(&self) -> &[u8] {
+        &self.records
+    }
+    /// Forgets the records: they are where they were to go.
+    #[inline]
+    pub fn clear_records(&mut self) {
         self.records.clear();
         self.record_count = 0;
         self.stand_in_count = 0;
+    }
+    /// Forgets the records after the first `len` bytes of them, as those of a part that says what another part says already.
+    pub fn truncate_records(&mut self, len: usize) {
+        self.records.truncate(len);
+    }
+    /// Forgets everything but the listeners and the records, which may be the beginning of what a whole unit did.
+    pub fn clear(&mut self) {
+        self.dirty = 0;
+        self.sleep_us = 0;
         self.events.clear();
         self.changes.clear();
         self.forgotten.clear();
@@ -185,12 +187,35 @@ impl Effects {
 }
 
 impl<'a> Record<'a> {
+    /// Takes the first record off packed ones: database, number of arguments, and each argument behind its length, the numbers
+    /// in seven bits a byte, lowest first. Nothing if they are not records; then `packed` is where it was.
+    pub fn take(packed: &mut &'a [u8]) -> Option<Record<'a>> {
+        let mut rest = *packed;
+        let db = u16::try_from(take_varint(&mut rest)?).ok()?;
+        let count = usize::try_from(take_varint(&mut rest)?).ok().filter(|count| *count > 0)?;
+        let args = rest;
+        for _ in 0..count {
+            let len = usize::try_from(take_varint(&mut rest)?).ok()?;
+            rest = rest.get(len..)?;
+        }
+        *packed = rest;
+        Some(Record { db, count, args: &args[..args.len() - rest.len()] })
+    }
+    /// All records of packed ones, up to the first that is none.
+    pub fn all(mut packed: &'a [u8]) -> impl Iterator<Item = Record<'a>> {
+        std::iter::from_fn(move || Record::take(&mut packed))
+    }
+    /// How many arguments it has, the command's name among them: at least one.
+    #[must_use]
+    pub fn arg_count(self) -> usize {
+        self.count
+    }
     /// The arguments.
     pub fn args(self) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = self.args;
         (0..self.count).map(move |_| {
-            let (len, after) = rest.split_first_chunk().expect("an argument has a length");
-            let (arg, tail) = after.split_at(u32::from_le_bytes(*len) as usize);
+            let len = take_varint(&mut rest).expect("an argument has a length") as usize;
+            let (arg, tail) = rest.split_at(len);
             rest = tail;
             arg
         })
@@ -202,12 +227,34 @@ impl<'a> Record<'a> {
         self.args().for_each(|arg| reply.bulk(arg));
         *out = reply.bytes;
     }
-    /// Appends it as the body of a journal record: database, number of arguments, each with its length, little-endian.
-    pub fn render_journal(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.db.to_le_bytes());
-        out.extend_from_slice(&(self.count as u32).to_le_bytes());
-        out.extend_from_slice(self.args);
+}
+
+/// Appends a number in seven bits a byte, lowest first; the high bit says that more follows.
+#[inline]
+pub fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
     }
+    out.push(value as u8);
+}
+
+/// Takes such a number off. Nothing if the bytes end within, or it is larger than 64 bits; then they are where they were.
+#[inline]
+pub fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for (at, &byte) in bytes.iter().enumerate().take(10) {
+        let part = u64::from(byte & 0x7f);
+        if at == 9 && part > 1 {
+            return None;
+        }
+        value |= part << (7 * at);
+        if byte < 0x80 {
+            *bytes = &bytes[at + 1..];
+            return Some(value);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -225,8 +272,33 @@ mod tests {
         let mut out = Vec::new();
         records.iter().for_each(|record| record.render_resp(&mut out));
         assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n");
-        let mut body = Vec::new();
-        records[1].render_journal(&mut body);
-        assert_eq!(body, b"\0\0\x02\0\0\0\x03\0\0\0DEL\x01\0\0\0k");
+        assert_eq!(effects.record_bytes(), b"\x03\x03\x03SET\x01k\0\0\x02\x03DEL\x01k");
+    }
+
+    #[test]
+    fn what_is_no_record_is_not_taken() {
+        let mut effects = Effects::new(Listen { records: true, events: Class::NONE });
+        effects.record(3, &[b"SET", b"k", &[7; 300]]);
+        let whole = effects.record_bytes();
+        for len in 0..whole.len() {
+            let mut cut = &whole[..len];
+            assert!(Record::take(&mut cut).is_none(), "{len}");
+            assert_eq!(cut.len(), len);
+        }
+        let mut none = &b"\0\0"[..];
+        assert!(Record::take(&mut none).is_none(), "without a name");
+    }
+
+    #[test]
+    fn numbers_survive() {
+        for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
+            let mut bytes = Vec::new();
+            push_varint(&mut bytes, value);
+            let mut rest = &bytes[..];
+            assert_eq!(take_varint(&mut rest), Some(value));
+            assert!(rest.is_empty());
+        }
+        assert_eq!(take_varint(&mut &[0xff; 9][..]), None);
+        assert_eq!(take_varint(&mut &[0xff; 11][..]), None);
     }
 }

@@ -1,5 +1,6 @@
 //! What the allocator makes of a request, as arithmetic, and a hint to the processor's caches.
 #![expect(unsafe_code, reason = "a prefetch is an intrinsic")]
+use std::alloc::Layout;
 
 /// The bytes that the allocator (jemalloc with size classes every 8 bytes up to 64, then four a doubling) keeps for a
 /// request of `bytes`.
@@ -11,6 +12,14 @@ pub const fn allocation_bytes(bytes: usize) -> usize {
     }
     let step = 1 << ((bytes - 1).ilog2() - 2);
     bytes.next_multiple_of(step)
+}
+
+/// The whole of what the allocator keeps for `bytes`, for something that stands on multiples of 8: what has this layout can
+/// grow up to the end of its size class where it is.
+#[inline]
+#[must_use]
+pub fn layout_of(bytes: usize) -> Layout {
+    Layout::from_size_align(allocation_bytes(bytes), 8).expect("it is far smaller than the address space")
 }
 
 /// Asks the processor to bring the cache line at `address` near. Any address will do; nothing is read.

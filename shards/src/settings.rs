@@ -17,6 +17,9 @@ pub struct Settings {
     pub active_expire: bool,
     /// Expired keys are not removed, only not seen: the dataset must not change for a while (`CLIENT PAUSE`).
     pub keep_expired: bool,
+    /// The dataset is being loaded, and what is loaded is new as of this time, ms since 1970. Keys whose time has come are there
+    /// all the same: what follows in the journal was done to them while they were.
+    pub loading_at_ms: Option<i64>,
     /// `hash-max-listpack-entries`.
     pub hash_listpack_entries_max: usize,
     /// `hash-max-listpack-value`.
@@ -53,6 +56,7 @@ impl Default for Settings {
             lfu_decay_minutes: 1,
             active_expire: true,
             keep_expired: false,
+            loading_at_ms: None,
             hash_listpack_entries_max: 512,
             hash_listpack_value_bytes_max: 64,
             list_listpack_size: -2,

@@ -6,6 +6,7 @@ use crate::field_expiry::TimedKeys;
 use crate::keyspace::{Entry, Hashed, Table};
 use crate::slot::slots_of_shard;
 use crate::snapshot::Snapshot;
+use crate::tail::Tail;
 use crate::tracked::Tracked;
 use crate::values::Object;
 use crate::waiting::Waiters;
@@ -73,6 +74,8 @@ pub struct Shard {
     pub counts: Counts,
     /// The keys that clients may have copies of.
     pub tracked: Tracked,
+    /// What it did and is not yet handed over to its journal, if it writes one.
+    pub tail: Option<Box<Tail>>,
     /// Tables that nobody uses any more, to be freed in slices.
     discarded: Vec<Table>,
     /// Large collections that nobody uses any more, likewise.
@@ -109,6 +112,7 @@ impl Shard {
             dice: Dice::new(seed),
             counts: Counts::default(),
             tracked: Tracked::default(),
+            tail: None,
             discarded: Vec::new(),
             heavy: Vec::new(),
             sweep: (0, 0),

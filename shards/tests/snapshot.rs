@@ -304,3 +304,14 @@ proptest! {
         prop_assert!(world.content().is_empty());
     }
 }
+
+/// What had stood in its entry brought that entry's head along into a node, and back.
+#[test]
+fn a_list_that_grew_and_shrank_keeps_what_its_entry_says() {
+    let mut world = World::new(1);
+    (0..3).for_each(|_| world.run(0, &words("RPUSH l0 a b".to_owned())));
+    world.run(0, &words(format!("PEXPIREAT l0 {}", START_MS + 5)));
+    world.run(0, &words("RPOP l0 4".to_owned()));
+    let content = world.content();
+    assert_eq!(content[&(0, b"l0".to_vec())].1, Some(START_MS + 5));
+}

@@ -3,6 +3,7 @@ use super::client::identity::checked_name;
 use super::{Outcome, Server, ServerCommand, Verdict};
 use crate::config::Config;
 use crate::config::version::REDIS_VERSION;
+use crate::thread::conn::Conn;
 use shards::commands::Args;
 use shards::fault::{Fault, SYNTAX};
 use shards::number::parse_i64;
@@ -38,18 +39,28 @@ const AUTH: ServerCommand = ServerCommand {
     subcommands: &[],
 };
 fn auth(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
+    authenticate(&cx.core.config, cx.conn, cx.reply, args).map(|()| Verdict::Done)
+}
+
+/// AUTH, for whoever has the connection.
+pub(crate) fn authenticate(
+    config: &Config,
+    conn: &mut Conn,
+    reply: &mut Reply,
+    args: Args<'_>,
+) -> Result<(), Fault> {
     let (user, password) = match args {
-        [_, _] if cx.core.config.requirepass.is_empty() => return Err(NO_PASSWORD_SET),
+        [_, _] if config.requirepass.is_empty() => return Err(NO_PASSWORD_SET),
         [_, password] => (DEFAULT_USER.as_bytes(), *password),
         [_, user, password] => (*user, *password),
         _ => return Err(SYNTAX),
     };
-    if !is_user(&cx.core.config, user, password) {
+    if !is_user(config, user, password) {
         return Err(WRONG_PASSWORD);
     }
-    cx.conn.session.authenticated = true;
-    cx.reply.ok();
-    Ok(Verdict::Done)
+    conn.session.authenticated = true;
+    reply.ok();
+    Ok(())
 }
 
 const HELLO: ServerCommand = ServerCommand {
@@ -93,25 +104,35 @@ const HELLO: ServerCommand = ServerCommand {
     subcommands: &[],
 };
 fn hello(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
+    introduce(&cx.core.config, cx.conn, cx.reply, args).map(|()| Verdict::Done)
+}
+
+/// HELLO, for whoever has the connection.
+pub(crate) fn introduce(
+    config: &Config,
+    conn: &mut Conn,
+    reply: &mut Reply,
+    args: Args<'_>,
+) -> Result<(), Fault> {
     let greeting = Greeting::read(args)?;
     if let Some((user, password)) = greeting.credentials {
-        if !is_user(&cx.core.config, user, password) {
+        if !is_user(config, user, password) {
             return Err(WRONG_PASSWORD);
         }
-        cx.conn.session.authenticated = true;
+        conn.session.authenticated = true;
     }
-    if cx.core.needs_auth(cx.conn) {
+    if !conn.session.authenticated && !config.requirepass.is_empty() {
         return Err(HELLO_WITHOUT_AUTH);
     }
     if let Some(name) = greeting.name {
-        cx.conn.session.name = name.to_vec();
+        conn.session.name = name.to_vec();
     }
     if let Some(resp) = greeting.resp {
-        cx.conn.session.resp = resp;
-        cx.reply.resp = resp;
+        conn.session.resp = resp;
+        reply.resp = resp;
     }
-    greet(cx.reply, cx.conn.id);
-    Ok(Verdict::Done)
+    greet(reply, conn.id);
+    Ok(())
 }
 
 /// What HELLO asks for.

@@ -1,6 +1,7 @@
 //! CONFIG: settings read, changed for all threads, and written to their file; counts begun anew.
 use super::{Outcome, Server, ServerCommand, Verdict, help};
-use crate::config::{Caller, Config, Parameter, SetError};
+use crate::config::{Caller, Config, SetError};
+use crate::persist::rewrite::{Off, start as begin_journals};
 use crate::queues::Mail;
 use crate::shared::Shared;
 use crate::{log, server, topology};
@@ -77,7 +78,7 @@ const SET: ServerCommand = ServerCommand {
 fn set(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     let (pairs, []) = args[2..].as_chunks::<2>() else { return Err(SYNTAX) };
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
-    let caller = Caller { is_local: cx.conn.peer.is_local(), is_loading: false };
+    let caller = Caller { is_local: cx.conn.peer.is_local(), is_loading: cx.core.alerts.loading };
     let shared = Arc::clone(&cx.core.shared);
     let changed = shared.change_config(|old| {
         let new = old.set_many(&pairs, caller)?;
@@ -92,12 +93,7 @@ fn set(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
 }
 
 /// Does what has to be done at once where settings change. The threads read the others when they need them.
-fn apply(shared: &Shared, old: &Config, new: &Config) -> Result<(), SetError> {
-    let changed = new.changed_since(old);
-    let refused = changed.iter().find_map(|parameter| Some((parameter, why_fixed(parameter, new)?)));
-    if let Some((parameter, reason)) = refused {
-        return Err(failed(parameter.name, reason));
-    }
+fn apply(shared: &Arc<Shared>, old: &Config, new: &Config) -> Result<(), SetError> {
     // One that was removed and made again has the same name, and is another.
     if new.dir != old.dir || std::env::current_dir().is_err() {
         std::env::set_current_dir(&new.dir)
@@ -115,6 +111,7 @@ fn apply(shared: &Shared, old: &Config, new: &Config) -> Result<(), SetError> {
         shared.clients_max.store(room, Ordering::Relaxed);
     }
     listen(shared, old, new)?;
+    keep_journals(shared, old, new)?;
     log::set_level(new.loglevel);
     Ok(())
 }
@@ -137,12 +134,19 @@ fn listen(shared: &Shared, old: &Config, new: &Config) -> Result<(), SetError> {
     Ok(())
 }
 
-/// Why a setting cannot change while the server runs, if it cannot.
-fn why_fixed(parameter: &Parameter, new: &Config) -> Option<&'static str> {
-    match parameter.name {
-        "appendonly" if new.appendonly => Some("this version of Braid keeps no append only file"),
-        _ => None,
+/// Begins the journals, or ends them, if that changed.
+fn keep_journals(shared: &Arc<Shared>, old: &Config, new: &Config) -> Result<(), SetError> {
+    if new.appendonly == old.appendonly {
+        return Ok(());
     }
+    if !new.appendonly {
+        shared.mailboxes[0].deliver(Mail::Errand(Arc::new(Off(Arc::clone(shared)))));
+        return Ok(());
+    }
+    begin_journals(shared).map_err(|why| {
+        log::warning(format_args!("Can't turn the journals on: {why}"));
+        failed("appendonly", "Unable to turn on AOF. Check server logs.")
+    })
 }
 
 fn failed(name: &str, reason: &str) -> SetError {
@@ -243,11 +247,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_with_a_reason() {
-        let shared = Shared::new(Config::default(), 1, 0, String::new()).unwrap();
+        let shared = Arc::new(Shared::new(Config::default(), 1, 0, String::new()).unwrap());
         let old = Config::default();
         for change in [
             Config { bind: Addresses(vec!["192.0.2.7".to_owned()]), ..Config::default() },
-            Config { appendonly: true, ..Config::default() },
             Config { dir: "/nonexistent".to_owned(), ..Config::default() },
             Config { maxclients: u32::MAX, ..Config::default() },
         ] {

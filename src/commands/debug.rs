@@ -1,6 +1,10 @@
 //! DEBUG, as far as it is about the server: what the tests of clients lean on. Its looks at the dataset are the engine's.
+use super::persistence::over_all;
 use super::{Outcome, Server, ServerCommand, Verdict, help};
+use crate::coordinate::unit::Kind;
 use crate::log;
+use crate::persist::apply::Duplicates;
+use crate::persist::reload::Reload;
 use shards::commands::Args;
 use shards::fault::Fault;
 use shards::number::parse_i64;
@@ -40,6 +44,13 @@ fn debug(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
             *id = crate::server::random_hex();
             cx.reply.ok();
         }
+        (b"reload", words) => return reload(cx, words),
+        (b"loadaof", []) => {
+            let shared = Arc::clone(&cx.core.shared);
+            let duplicates = Duplicates::Refuse;
+            let reload = Reload { shared, saves: false, empties: true, duplicates, from_log: true };
+            return Ok(over_all(Kind::Gathered, Arc::new(reload)));
+        }
         (b"protocol", [kind]) => protocol(cx.reply, kind)?,
         // Braid's tables and buffers have no such states to choose from: it is as if done.
         (b"dict-resizing", [_]) | (b"replybuffer", [_, _]) => cx.reply.ok(),
@@ -52,6 +63,26 @@ fn unknown(word: &[u8]) -> Fault {
     let word = &word[..word.len().min(128)];
     let before = "ERR unknown subcommand or wrong number of arguments for '";
     Fault::quoting(before, word, "'. Try DEBUG HELP.")
+}
+
+/// The dataset saved, emptied and loaded again, but for what the words leave out.
+fn reload(cx: &Server<'_>, words: Args<'_>) -> Outcome {
+    let shared = Arc::clone(&cx.core.shared);
+    let duplicates = Duplicates::Refuse;
+    let mut reload = Reload { shared, saves: true, empties: true, duplicates, from_log: false };
+    for word in words {
+        match &word.to_ascii_lowercase()[..] {
+            b"merge" => reload.duplicates = Duplicates::Replace,
+            b"noflush" => reload.empties = false,
+            b"nosave" => reload.saves = false,
+            _ => {
+                return Err(Fault::new(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    Ok(over_all(Kind::Gathered, Arc::new(reload)))
 }
 
 fn set_active_expire(on: bool) -> Verdict {
@@ -136,6 +167,8 @@ const HELP_TEXT: &[&str] = &[
     "    Return a hex signature of the value of each key.",
     "ERROR <string>",
     "    Reply with an error of this text.",
+    "LOADAOF",
+    "    Empty the dataset and load the append-only files.",
     "LOG <message>",
     "    Write the message to the server log.",
     "OBJECT <key>",
@@ -145,6 +178,9 @@ const HELP_TEXT: &[&str] = &[
     "PROTOCOL <type>",
     "    Reply with a test value of the type: string, integer, double, bignum, null, array, set,",
     "    map, attrib, push, verbatim, true, false.",
+    "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+    "    Save the dataset to the RDB file, empty it, and load the file. NOSAVE does not save, NOFLUSH does",
+    "    not empty, and MERGE lets the file's keys take the places of those that are there.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Whether keys expire in the background when nobody asks for them.",
     "SLEEP <seconds>",

@@ -2,9 +2,11 @@
 use super::{Outcome, Server, ServerCommand};
 use crate::config::version::{BRAID_VERSION, REDIS_VERSION};
 use crate::config::{Config, Supervised};
+use crate::persist::progress::Progress;
 use crate::process::{self, Whose};
 use crate::pubsub::Kind;
 use crate::report::Report;
+use crate::script::busy;
 use crate::shared::Shared;
 use crate::table::table;
 use crate::thread::wall_ms;
@@ -213,17 +215,21 @@ fn memory(facts: &Facts<'_>, page: &mut Page) {
     page.line("allocator_resident", report.memory.resident);
     page.bytes("total_system_memory", process::machine_bytes());
     let known = &facts.shared.scripts;
-    let (machines, sources, scripts) = (known.machine_bytes(), known.source_bytes(), known.len());
+    let (machines, sources, scripts) =
+        (known.machine_bytes(busy::Kind::Script), known.source_bytes(), known.len());
+    let (function_machines, libraries) =
+        (known.machine_bytes(busy::Kind::Function), known.functions.catalogue());
     page.line("used_memory_lua", machines);
     page.line("used_memory_vm_eval", machines);
     page.line("used_memory_lua_human", human(machines));
     page.line("used_memory_scripts_eval", sources);
     page.line("number_of_cached_scripts", scripts);
-    page.zeros(&["number_of_functions", "number_of_libraries", "used_memory_vm_functions"]);
-    page.line("used_memory_vm_total", machines);
-    page.line("used_memory_vm_total_human", human(machines));
-    page.line("used_memory_functions", 0);
-    page.bytes("used_memory_scripts", sources);
+    page.line("number_of_functions", libraries.function_count());
+    page.line("number_of_libraries", libraries.libraries().len());
+    page.line("used_memory_vm_functions", function_machines);
+    page.bytes("used_memory_vm_total", machines + function_machines);
+    page.line("used_memory_functions", libraries.code_bytes());
+    page.bytes("used_memory_scripts", sources + libraries.code_bytes());
     page.bytes("maxmemory", config.maxmemory_bytes as usize);
     page.line("maxmemory_policy", config.maxmemory_policy.name());
     let memory = report.memory;
@@ -255,7 +261,9 @@ pub(super) fn difference(one: usize, other: usize) -> i64 {
 fn persistence(facts: &Facts<'_>, page: &mut Page) {
     let saves = facts.shared.saves.facts();
     let changes = facts.shared.dirty().saturating_sub(saves.saved_dirty);
-    page.zeros(&["loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
+    let is_loading = facts.shared.loading.load(Relaxed);
+    page.line("loading", u8::from(is_loading));
+    page.zeros(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
     let (done, total) = saves.keys;
     page.line("current_fork_perc", format_args!("{:.2}", 100.0 * done as f64 / total.max(1) as f64));
     page.line("current_save_keys_processed", done);
@@ -268,14 +276,47 @@ fn persistence(facts: &Facts<'_>, page: &mut Page) {
     let running_seconds = saves.running_since_ms.map_or(-1, |since_ms| (wall_ms() - since_ms) / 1000);
     page.line("rdb_current_bgsave_time_sec", running_seconds);
     page.line("rdb_saves", saves.saves);
-    page.zeros(&["rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
-    page.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
-    page.line("aof_last_rewrite_time_sec", -1);
-    page.line("aof_current_rewrite_time_sec", -1);
-    page.line("aof_last_bgrewrite_status", "ok");
-    page.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-    page.line("aof_last_write_status", "ok");
-    page.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
+    page.line("rdb_last_cow_size", 0);
+    page.line("rdb_last_load_keys_expired", facts.shared.progress.keys_expired.load(Relaxed));
+    page.line("rdb_last_load_keys_loaded", facts.shared.progress.keys_loaded.load(Relaxed));
+    journals(facts.shared, page);
+    page.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
+    if is_loading {
+        loading(&facts.shared.progress, page);
+    }
+}
+
+fn journals(shared: &Shared, page: &mut Page) {
+    let rewrites = shared.rewrites.facts();
+    let status = |is_ok: bool| if is_ok { "ok" } else { "err" };
+    page.line("aof_enabled", u8::from(shared.journal.is_on()));
+    page.line("aof_rewrite_in_progress", u8::from(rewrites.running_since_ms.is_some()));
+    page.line("aof_rewrite_scheduled", u8::from(rewrites.is_scheduled));
+    page.line("aof_last_rewrite_time_sec", rewrites.took_seconds);
+    let running_seconds = rewrites.running_since_ms.map_or(-1, |since_ms| (wall_ms() - since_ms) / 1000);
+    page.line("aof_current_rewrite_time_sec", running_seconds);
+    page.line("aof_last_bgrewrite_status", status(rewrites.is_ok));
+    page.line("aof_rewrites", rewrites.rewrites);
+    page.line("aof_rewrites_consecutive_failures", rewrites.failures_in_a_row);
+    page.line("aof_last_write_status", status(!shared.journal.is_in_trouble()));
+    page.zeros(&["aof_last_cow_size"]);
+    let Some(keeper) = shared.keeper.get().filter(|_| shared.journal.is_on()) else { return };
+    let facts = shared.journal.facts();
+    page.line("aof_current_size", keeper.size_bytes());
+    page.line("aof_base_size", keeper.base_bytes());
+    page.line("aof_pending_rewrite", u8::from(rewrites.is_scheduled));
+    page.line("aof_buffer_length", facts.waiting_bytes);
+    page.line("aof_pending_bio_fsync", facts.pending_syncs);
+    page.line("aof_delayed_fsync", facts.delayed_syncs);
+}
+
+fn loading(progress: &Progress, page: &mut Page) {
+    page.line("loading_start_time", progress.started_ms.load(Relaxed) / 1000);
+    page.line("loading_total_bytes", progress.total_bytes.load(Relaxed));
+    page.line("loading_rdb_used_mem", progress.used_memory_bytes.load(Relaxed));
+    page.line("loading_loaded_bytes", progress.loaded_bytes.load(Relaxed));
+    page.line("loading_loaded_perc", format_args!("{:.2}", progress.share() * 100.0));
+    page.line("loading_eta_seconds", progress.eta_seconds(wall_ms()));
 }
 
 fn stats(facts: &Facts<'_>, page: &mut Page) {

@@ -14,6 +14,7 @@ mod command;
 mod config;
 mod connection;
 mod debug;
+mod function;
 mod help;
 mod info;
 mod latency;
@@ -27,6 +28,8 @@ mod script;
 mod server;
 mod slowlog;
 mod transaction;
+
+pub(crate) use self::auth::{authenticate, introduce};
 
 /// A command of the server: its facts and its function.
 #[derive(Clone, Copy, Debug)]
@@ -111,4 +114,5 @@ pub const FAMILIES: &[&[ServerCommand]] = &[
     monitor::COMMANDS,
     cluster::COMMANDS,
     script::COMMANDS,
+    function::COMMANDS,
 ];

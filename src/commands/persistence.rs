@@ -4,6 +4,7 @@ use crate::coordinate::batch::Act;
 use crate::coordinate::unasked::Errand;
 use crate::coordinate::unit::{Kind, Part};
 use crate::log;
+use crate::persist::rewrite;
 use crate::persist::save::{self, Begin, Save, Then};
 use crate::persist::saves::{Purpose, Refused};
 use crate::thread::conn::Assembly;
@@ -12,7 +13,7 @@ use shards::fault::{Fault, SYNTAX};
 use shards::spec::{Arg, Categories, Flags, Group, Merge, Spec};
 use std::sync::Arc;
 
-pub(super) const COMMANDS: &[ServerCommand] = &[SAVE, BGSAVE, LASTSAVE];
+pub(super) const COMMANDS: &[ServerCommand] = &[SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE];
 
 const SAVING: Spec = Spec {
     flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING),
@@ -117,6 +118,44 @@ fn bgsave(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
         Err(Refused::Failed(_)) => Err(Fault::new("ERR")),
     }
 }
+
+const BGREWRITEAOF: ServerCommand = ServerCommand {
+    spec: Spec {
+        name: "bgrewriteaof",
+        arity: 1,
+        summary: "Asynchronously rewrites the append-only file to disk.",
+        complexity: "O(1)",
+        ..SAVING
+    },
+    run: rewrite_journals,
+    subcommands: &[],
+};
+fn rewrite_journals(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
+    let shared = &cx.core.shared;
+    if shared.rewrites.is_running() {
+        return Err(REWRITE_IN_PROGRESS);
+    }
+    if shared.saves.is_active() || cx.conn.session.executing.is_some() {
+        shared.rewrites.schedule(true);
+        cx.reply.status("Background append only file rewriting scheduled");
+        return Ok(Verdict::Done);
+    }
+    match rewrite::start(shared) {
+        Ok(()) => {
+            cx.reply.status("Background append only file rewriting started");
+            Ok(Verdict::Done)
+        }
+        Err(why) => {
+            log::warning(format_args!("Can't rewrite the journals: {why}"));
+            Err(Fault::new(
+                "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
+            ))
+        }
+    }
+}
+
+const REWRITE_IN_PROGRESS: Fault =
+    Fault::new("ERR Background append only file rewriting already in progress");
 
 fn cancel(cx: &mut Server<'_>) -> Outcome {
     let saves = &cx.core.shared.saves;

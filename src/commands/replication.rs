@@ -141,11 +141,14 @@ fn waitaof(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
             "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
         ));
     }
-    let mut reply = Reply::new(cx.reply.resp);
-    reply.array(2);
-    reply.integer(0);
-    reply.integer(0);
-    Ok(wait_unless(local <= 0 && replicas <= 0, until_ms, reply))
+    if local == 0 && replicas == 0 || cx.conn.session.executing.is_some() {
+        let is_synced = cx.core.is_synced(&cx.core.journal_ends());
+        cx.reply.array(2);
+        cx.reply.integer(i64::from(is_synced));
+        cx.reply.integer(0);
+        return Ok(Verdict::Done);
+    }
+    Ok(Verdict::enter(move |core, conn| core.wait_for_sync(conn, (local, replicas), until_ms)))
 }
 
 /// The time until which to wait, ms since 1970; without end where the timeout is 0.

@@ -97,6 +97,11 @@ fn shutdown(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     if manner.abort {
         return Err(Fault::new("ERR No shutdown in progress."));
     }
+    if let Some(kind) = cx.core.shared.scripts.busy.kind()
+        && !manner.nosave
+    {
+        return Err(kind.refusal());
+    }
     log::warning(format_args!("User requested shutdown..."));
     let leave = Leave { save: manner.save, nosave: manner.nosave, force: manner.force };
     if let Some(save) = leave.save_first(&cx.core.shared) {

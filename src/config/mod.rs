@@ -27,4 +27,4 @@ pub use lists::*;
 pub use parameter::{Flags, Group, Kind, Parameter};
 pub use runtime::{Caller, SetError};
 pub use table::{Config, TABLE};
-pub(crate) use words::quote;
+pub(crate) use words::{quote, split as split_words};

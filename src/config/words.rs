@@ -2,7 +2,7 @@
 
 /// Splits a line into words. Words may stand in `"…"`, where `\n \r \t \b \a \xHH` and `\"` mean what they mean in C, or in
 /// `'…'`, where only `\'` is special. `None` if a quote is not closed, or closed in the middle of a word.
-pub(super) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line;
     loop {

@@ -7,6 +7,7 @@ use crate::table::CommandId;
 use shards::keyspace::Hashed;
 use shards::memory::prefetch;
 use shards::reply::{Reply, Resp};
+use shards::tail::Point;
 use shards::waiting::Waiter;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -177,6 +178,10 @@ pub struct Run {
     pub act: Act,
     /// When it was entered, ms since 1970.
     pub entered_ms: i64,
+    /// What its connection did before on other shards, as far as that is not committed.
+    pub after: SmallVec<[Point; 2]>,
+    /// What must be committed before its replies may be seen.
+    pub need: Point,
     /// The replies, one after another.
     pub reply: Reply,
     /// It was a transaction, and a watched key had changed: nothing was done.
@@ -205,6 +210,8 @@ impl Run {
             batch: Batch::default(),
             act: Act::Commands,
             entered_ms: 0,
+            after: SmallVec::new(),
+            need: Point::default(),
             reply: Reply::default(),
             aborted: false,
             waits: None,

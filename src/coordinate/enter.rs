@@ -5,10 +5,12 @@
 //! empty, entering is running.
 use super::batch::{Act, Batch, Run};
 use super::unit::{Kind, Part, Unit, Watching};
+use crate::persist::needs::Needs;
 use crate::pubsub::Author;
 use crate::queues::Request;
 use crate::route;
 use crate::script::ScriptCommand;
+use crate::serve::bench::is_writer;
 use crate::table::{CommandId, Entry, Handler};
 use crate::thread::conn::{Assembly, Conn, Hold};
 use crate::thread::core::Core;
@@ -64,7 +66,8 @@ impl Core {
     /// Whether a command for `shard` may be entered by running it here and now.
     #[inline]
     fn may_run_here(&mut self, conn: &Conn, shard: usize) -> bool {
-        if self.shared.shard_count() == 1 {
+        // While it is loaded even the only shard is elsewhere.
+        if self.shared.shard_count() == 1 && self.strands[0].is_some() {
             return true;
         }
         if let Some((open, _)) = &self.open {
@@ -167,6 +170,9 @@ impl Core {
 
     fn push_run(&mut self, conn: &Conn, shard: usize, mut run: Box<Run>) {
         run.entered_ms = self.now_ms;
+        if !conn.needs.is_empty() {
+            run.after = conn.needs.elsewhere(shard, &self.shared.journal);
+        }
         let queue = &self.shared.queues[shard];
         // Its own place in the order of replies is one; more means that something else is unanswered.
         if conn.pending_len() > 1 {
@@ -278,7 +284,7 @@ impl Core {
         set
     }
 
-    fn part_with(&self, conn: &Conn, id: CommandId, args: Args<'_>) -> Part {
+    pub(crate) fn part_with(&self, conn: &Conn, id: CommandId, args: Args<'_>) -> Part {
         let mut part = Part::default();
         self.sign(&mut part.batch, conn);
         part.batch.push(id, conn.session.db, args.iter().copied(), None);
@@ -328,7 +334,7 @@ impl Core {
             (commands + part.batch.commands.len(), bytes + part.batch.bytes_len())
         });
         let sequence = conn.expect(assembly, commands.max(1), bytes);
-        self.push_unit(conn.origin(self.id, sequence), kind, shards, parts);
+        self.push_unit(conn.origin(self.id, sequence), kind, shards, parts, conn.needs.clone());
     }
 
     /// Enters a command that may wait for keys. Nothing of the connection is entered behind it before it is answered.
@@ -361,8 +367,12 @@ impl Core {
         kind: Kind,
         shards: &[usize],
         parts: Vec<Part>,
+        after: Needs,
     ) {
-        let unit = Arc::new(Unit::new(origin, kind, shards.into(), parts));
+        let written = self.written_by(&kind, shards, &parts);
+        let mut unit = Unit::new(origin, kind, shards.into(), parts);
+        (unit.written, unit.after) = (written, after);
+        let unit = Arc::new(unit);
         let requests: SmallVec<[(usize, Request); 8]> = shards
             .iter()
             .enumerate()
@@ -377,6 +387,16 @@ impl Core {
         shards.iter().for_each(|shard| self.nudge(*shard));
         self.stats.units += 1;
         self.stats.hops += shards.len() as u64;
+    }
+
+    /// The parts of a unit that write, where they are written to several journals.
+    fn written_by(&self, kind: &Kind, shards: &[usize], parts: &[Part]) -> Option<(u64, Box<[u16]>)> {
+        if !self.shared.journal.is_on() || !matches!(kind, Kind::FanOut) {
+            return None;
+        }
+        let writers = shards.iter().zip(parts).filter(|(_, part)| is_writer(&part.batch));
+        let writers: Box<[u16]> = writers.map(|(shard, _)| *shard as u16).collect();
+        (writers.len() > 1).then(|| (self.shared.journal.new_unit(), writers))
     }
 
     /// Begins to watch keys, on all their shards at once.

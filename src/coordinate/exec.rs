@@ -9,6 +9,7 @@
 //! (SELECT, HELLO, CLIENT NO-TOUCH: all of it in the session, which is put back), the shards do their part, or not, and then the
 //! commands of the server are carried out in their order. The connection waits for it.
 use super::batch::{Act, Batch, Queued};
+use super::desk::changes_of_libraries;
 use super::enter::{ShardSet, add_shard};
 use super::survey::{Ask, Finish, Survey};
 use super::unit::{Kind, Part};
@@ -36,6 +37,10 @@ pub struct Plan {
     steps: Vec<(usize, u16, ShardSet)>,
     /// Commands of the server are left for later.
     is_rehearsed: bool,
+    /// The changes of libraries among the commands are announced.
+    is_announced: bool,
+    /// Some of them change what scripts or functions there are: those that run one get all shards.
+    is_open: bool,
     /// EXEC, as it was written.
     word: Vec<u8>,
     /// The lines of the server's commands, for monitors.
@@ -46,8 +51,13 @@ impl Plan {
     /// A plan for these commands, to be carried out by this word.
     #[must_use]
     pub fn new(queued: Batch, word: &[u8]) -> Plan {
+        let is_open = queued.commands.iter().any(|command| {
+            matches!(table().entry(command.id).handler, Handler::Script(script) if script.changes_what_there_is())
+        });
         Plan {
             queued,
+            is_announced: false,
+            is_open,
             next: 0,
             pieces: Vec::new(),
             steps: Vec::new(),
@@ -83,6 +93,11 @@ enum Came {
 impl Core {
     /// Plans on, and enters the transaction when all is planned.
     pub(crate) fn plan_exec(&mut self, conn: &mut Conn, mut plan: Plan) {
+        let changes = changes_of_libraries(&plan.queued);
+        if changes > 0 && !plan.is_announced {
+            plan.is_announced = true;
+            return self.announce_changes(conn, changes, move |core, conn| core.plan_exec(conn, plan));
+        }
         if conn.session.watching.is_some() && plan.queued.commands.iter().any(|command| !is_engines(*command))
         {
             return self.rehearse_exec(conn, plan);
@@ -133,8 +148,10 @@ impl Core {
         let db = conn.session.db;
         let entry = table().entry(command.id);
         // A message needs no shard, but those of the other commands are to be in hand.
-        let shards = if is_publish(entry) {
+        let shards = if is_publish(entry) || needs_no_shards(entry) {
             ShardSet::new()
+        } else if plan.is_open && matches!(entry.handler, Handler::Script(_)) {
+            (0..self.shared.shard_count()).collect()
         } else {
             self.shards_of(entry, db, &plan.queued.args(command))
         };
@@ -315,6 +332,11 @@ impl Core {
 fn is_engines(command: Queued) -> bool {
     let entry = table().entry(command.id);
     matches!(entry.handler, Handler::Engine(_) | Handler::Script(_)) || is_publish(entry)
+}
+
+/// Whether it does something to scripts that takes no shard.
+fn needs_no_shards(entry: &Entry) -> bool {
+    matches!(entry.handler, Handler::Script(script) if script.needs_no_shards())
 }
 
 /// PUBLISH or SPUBLISH.

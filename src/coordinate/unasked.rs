@@ -2,6 +2,7 @@
 use super::batch::{Act, Origin};
 use super::unit::{Kind, Part};
 use crate::net::Token;
+use crate::persist::needs::Needs;
 use crate::thread::core::Core;
 use shards::reply::Reply;
 use shards::shard::Shard;
@@ -27,6 +28,6 @@ impl Core {
         let part_count = if matches!(kind, Kind::FanOut) { shards.len() } else { 1 };
         let parts = (0..part_count).map(act_of).map(|act| Part { act, ..Part::default() }).collect();
         let origin = Origin { thread: self.id, token: NOBODY, sequence: u64::MAX };
-        self.push_unit(origin, kind, &shards, parts);
+        self.push_unit(origin, kind, &shards, parts, Needs::default());
     }
 }

@@ -9,6 +9,8 @@
 //! single-threaded Redis over those shards, and sends them home. All queues hold units in the same order, so there is
 //! no deadlock: of the units entered and not finished the first is reached on every shard that it needs.
 use super::batch::{Batch, Origin};
+use crate::persist::needs::Needs;
+use crate::persist::record::Ties;
 use shards::reply::Reply;
 use shards::shard::Shard;
 use shards::waiting::Waiter;
@@ -47,6 +49,8 @@ pub struct Part {
     pub aborted: bool,
     /// Its command waits, and has no reply yet.
     pub waits: Option<Arc<Waiter>>,
+    /// What must be committed before its replies may be seen.
+    pub needs: Needs,
     /// Its command is the same as the first part's, which counts it.
     pub is_share: bool,
 }
@@ -60,6 +64,10 @@ pub struct Unit {
     pub kind: Kind,
     /// The shards, in ascending order.
     pub shards: Box<[usize]>,
+    /// The parts of a fan-out that write, where there are several: the unit's number in their journals, and their shards.
+    pub written: Option<(u64, Box<[u16]>)>,
+    /// What its connection did before, as far as that is not committed.
+    pub after: Needs,
     /// A fan-out's parts, as the shards; or the one batch of a gathered unit.
     pub parts: Box<[Mutex<Part>]>,
     entered: AtomicBool,
@@ -85,6 +93,8 @@ impl Unit {
             origin,
             kind,
             shards,
+            written: None,
+            after: Needs::default(),
             parts,
             entered: AtomicBool::new(false),
             entered_ms: AtomicI64::new(0),
@@ -109,6 +119,12 @@ impl Unit {
     #[must_use]
     pub fn entered_ms(&self) -> i64 {
         self.entered_ms.load(Ordering::Relaxed)
+    }
+    /// How what its parts do hangs together.
+    #[must_use]
+    pub fn ties(&self) -> Ties<'_> {
+        let unit = self.written.as_ref().map(|(unit, shards)| (*unit, &**shards));
+        Ties { unit, after: self.after.points() }
     }
     /// A shard has run its part; whether that was the last one.
     #[must_use]

@@ -215,6 +215,10 @@ impl Epoll {
         }
     }
 
+    pub(super) fn untaken(&self) -> usize {
+        self.completions.len()
+    }
+
     pub(super) fn bytes(&self, received: &Received) -> &[u8] {
         self.buffers.bytes(received.buffer, received.len())
     }

@@ -13,6 +13,7 @@
 //!
 //! A driver may be made on any thread; the thread of its first turn must be the thread of all later ones.
 
+pub(crate) mod aside;
 mod buffers;
 mod connections;
 pub mod epoll;
@@ -235,6 +236,11 @@ impl Driver {
     #[expect(clippy::should_implement_trait, reason = "the caller uses the driver between two completions")]
     pub fn next(&mut self) -> Option<Completion> {
         drivers!(self, driver => driver.next())
+    }
+
+    /// How many completions of the last turn have not been taken, or a few more.
+    pub fn untaken(&self) -> usize {
+        drivers!(self, driver => driver.untaken())
     }
 
     /// The bytes that came.

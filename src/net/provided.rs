@@ -10,7 +10,7 @@ use super::buffers::{BUFFER_BYTES, BUFFER_COUNT, Buffers, Mapping};
 use super::ring::Ring;
 
 /// Buffers that the kernel is given at first.
-const WINDOW_MIN: u16 = 64;
+const WINDOW_MIN: u16 = 16;
 
 /// A pool of buffers of which a window lies with the kernel.
 ///

@@ -204,6 +204,10 @@ impl Uring {
         None
     }
 
+    pub(super) fn untaken(&self) -> usize {
+        self.early.len() + self.results.len()
+    }
+
     pub(super) fn bytes(&self, received: &Received) -> &[u8] {
         self.provided.bytes(received.buffer, received.len())
     }

@@ -19,9 +19,10 @@ const STEP: usize = 256;
 /// How long to wait when that is too much.
 const REST: Duration = Duration::from_micros(200);
 
-/// What a snapshot to these files is like by the configuration. `functions` are the libraries' codes.
+/// What a snapshot to these files is like by the configuration.
 #[must_use]
-pub fn order(config: &Config, shard_count: usize, sinks: Sinks) -> Order {
+pub fn order(shared: &Arc<Shared>, sinks: Sinks) -> Order {
+    let config = shared.config();
     let policy = config.maxmemory_policy.name();
     let usage = if policy.ends_with("-lfu") {
         UsageKept::Frequency
@@ -34,11 +35,11 @@ pub fn order(config: &Config, shard_count: usize, sinks: Sinks) -> Order {
         is_aof_base: matches!(sinks, Sinks::PerShard(_)),
         sinks,
         manner: Manner { compresses: config.rdbcompression, usage },
-        settings: Arc::new(settings_of(config)),
+        settings: Arc::new(settings_of(&config)),
         has_checksum: config.rdbchecksum,
-        functions: Vec::new(),
+        shared: Arc::clone(shared),
         wants_direct: config.io != Io::Epoll,
-        shard_count,
+        shard_count: shared.shard_count(),
     }
 }
 
@@ -55,7 +56,7 @@ pub fn dump_path(config: &Config) -> PathBuf {
 /// Why there can be none now.
 pub fn prepare(shared: &Arc<Shared>, purpose: Purpose) -> Result<Arc<Snapshot>, Refused> {
     let config = shared.config();
-    let order = order(&config, shared.shard_count(), Sinks::One(dump_path(&config)));
+    let order = order(shared, Sinks::One(dump_path(&config)));
     shared.saves.prepare(shared, purpose, order, |_| {})
 }
 
@@ -73,6 +74,26 @@ pub fn save_in_hand(shared: &Arc<Shared>, shards: &mut [Box<Shard>], now_ms: i64
         Refused::Failed(why) => why,
         Refused::Busy(_) => "another one is under way".to_owned(),
     })?;
+    shards.iter_mut().for_each(|shard| snapshot.begin(shard));
+    carry_through(&snapshot, shards, now_ms)
+}
+
+/// Writes what these shards, which are all there are, hold into a file each.
+///
+/// # Errors
+/// Why it failed, in words.
+pub fn bases_in_hand(
+    shared: &Arc<Shared>,
+    shards: &mut [Box<Shard>],
+    paths: Vec<PathBuf>,
+    now_ms: i64,
+) -> Result<(), String> {
+    let order = order(shared, Sinks::PerShard(paths));
+    let snapshot =
+        shared.saves.prepare(shared, Purpose::Rewrite, order, |_| {}).map_err(|refused| match refused {
+            Refused::Failed(why) => why,
+            Refused::Busy(_) => "another snapshot is under way".to_owned(),
+        })?;
     shards.iter_mut().for_each(|shard| snapshot.begin(shard));
     carry_through(&snapshot, shards, now_ms)
 }

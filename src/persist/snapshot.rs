@@ -10,6 +10,7 @@
 mod writer;
 
 use crate::coordinate::unasked::Errand;
+use crate::shared::Shared;
 use shards::rdb::{VERSION_COMMON, VERSION_VALKEY};
 use shards::reply::Reply;
 use shards::settings::Settings;
@@ -45,8 +46,8 @@ pub struct Order {
     pub has_checksum: bool,
     /// The files are bases of append-only files.
     pub is_aof_base: bool,
-    /// Code of libraries of functions: into the first file.
-    pub functions: Vec<Vec<u8>>,
+    /// Who has the libraries of functions: as they are when it begins, they come into the first file.
+    pub shared: Arc<Shared>,
     /// Direct I/O is wanted.
     pub wants_direct: bool,
     /// How many shards there are.
@@ -82,6 +83,8 @@ struct Holding {
     version: u16,
     /// For each database with keys: its number, keys, and keys that expire.
     databases: Vec<(u16, u64, u64)>,
+    /// With the first shard, the code of the libraries of functions.
+    functions: Vec<Vec<u8>>,
 }
 
 /// What is done when it is over.
@@ -168,9 +171,12 @@ impl Snapshot {
             shard.dbs.iter().enumerate().map(lens).filter(|(_, keys, _)| *keys > 0).collect();
         let has_timed = shard.dbs.iter().any(|db| db.timed_len() > 0);
         let version = if has_timed { VERSION_VALKEY } else { VERSION_COMMON };
+        // They change in units over all shards, so those of the first one's turn are those of all.
+        let codes = (shard.index == 0).then(|| self.order.shared.scripts.library_codes());
+        let functions = codes.into_iter().flatten().map(Vec::from).collect();
         self.keys_total.fetch_add(shard.len() as u64, Ordering::Relaxed);
         self.dirty.fetch_add(shard.counts.dirty, Ordering::Relaxed);
-        self.send(Message::Begun(Holding { shard: shard.index, version, databases }));
+        self.send(Message::Begun(Holding { shard: shard.index, version, databases, functions }));
     }
 
     /// Goes on with a shard in hand for a step: sends what is ready, sweeps on unless the writer has too much in hand. Whether that was

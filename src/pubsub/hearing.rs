@@ -154,6 +154,7 @@ impl Core {
             match self.check_out(token) {
                 Some(mut conn) => {
                     conn.push(message.bytes(conn.session.resp));
+                    self.raise_for_push(&mut conn);
                     self.check_in(conn);
                 }
                 // It is being served at the moment.
@@ -171,6 +172,7 @@ impl Core {
             let mut bytes = Vec::new();
             render(message, &mut conn, &mut bytes);
             conn.push(&bytes);
+            self.raise_for_push(&mut conn);
             self.check_in(conn);
         } else if self.is_out(token) {
             self.hearing.late.push((token, Late::Message(Arc::clone(message))));
@@ -184,6 +186,7 @@ impl Core {
             let mut bytes = Vec::new();
             self.take_late(conn, &mut bytes);
             conn.push(&bytes);
+            self.raise_for_push(conn);
         }
     }
 

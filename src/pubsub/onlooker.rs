@@ -8,7 +8,7 @@ use shards::commands::Args;
 use shards::effects::Effects;
 use shards::keyspace::Hashed;
 use shards::shard::Shard;
-use shards::spec::{Flags, Spec};
+use shards::spec::{Flags, Group, Spec};
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -90,6 +90,22 @@ impl Outside<'_> {
         }
     }
 
+    /// Shows monitors a command that runs a script, before what the script does.
+    #[cold]
+    pub(crate) fn show_script(&mut self, author: &Author, spec: &Spec, db: u16, args: Args<'_>) {
+        if author.is_shown && self.shared.exchange.is_monitored() && !is_shown(spec) {
+            self.tell_monitors(&line(spec, db, &author.address, args));
+        }
+    }
+
+    /// Shows monitors a command of a script, which has taken effect.
+    #[cold]
+    pub(crate) fn show_within(&mut self, spec: &Spec, db: u16, args: Args<'_>) {
+        if is_shown(spec) {
+            self.tell_monitors(&line(spec, db, "lua", args));
+        }
+    }
+
     /// Remembers which keys a client has read, on the shards in hand. Where that is too many, some are forgotten, which their
     /// clients are told with the effects of the command.
     #[cold]
@@ -101,7 +117,8 @@ impl Outside<'_> {
         shards: &mut [Box<Shard>],
         effects: &mut Effects,
     ) {
-        if !spec.flags.has(Flags::READ) {
+        // Of a script it is the commands that read.
+        if !spec.flags.has(Flags::READ) || spec.group == Group::Scripting {
             return;
         }
         for (at, _) in route::keys_of(spec, args) {

@@ -43,10 +43,24 @@ pub(super) fn push(lua: Lua) {
         lua.push_callback(*function);
         lua.raw_set_field(-2, name);
     }
-    for (name, number) in NUMBERS {
-        lua.push_number(*number);
-        lua.raw_set_field(-2, name);
-    }
+    NUMBERS.iter().for_each(|number| add_number(lua, *number));
+    add_version(lua);
+}
+
+/// Adds to the table at the top of the stack what libraries may use while they are loaded.
+pub(super) fn add_for_loading(lua: Lua) {
+    lua.push_callback(log);
+    lua.raw_set_field(-2, "log");
+    NUMBERS.iter().filter(|(name, _)| name.starts_with("LOG")).for_each(|number| add_number(lua, *number));
+    add_version(lua);
+}
+
+fn add_number(lua: Lua, (name, number): (&str, f64)) {
+    lua.push_number(number);
+    lua.raw_set_field(-2, name);
+}
+
+fn add_version(lua: Lua) {
     let version = crate::config::version::REDIS_VERSION;
     lua.push_bytes(version.as_bytes());
     lua.raw_set_field(-2, "REDIS_VERSION");

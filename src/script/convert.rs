@@ -105,7 +105,7 @@ pub(super) fn write_value(lua: Lua, reply: &mut Reply, script_resp: Resp) {
     }
     match lua.type_of(-1) {
         Type::String => reply.bulk(lua.bytes(-1).unwrap_or_default()),
-        Type::Number => reply.integer(lua.number(-1) as i64),
+        Type::Number => reply.integer(integer_of(lua.number(-1))),
         Type::Boolean => {
             let value = lua.boolean(-1);
             match (script_resp, value) {
@@ -118,6 +118,12 @@ pub(super) fn write_value(lua: Lua, reply: &mut Reply, script_resp: Resp) {
         _ => reply.null(),
     }
     lua.pop(1);
+}
+
+/// A number without its fraction; the least integer for what is none, as processors of the family x86 have it.
+fn integer_of(number: f64) -> i64 {
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    if (-BEYOND..BEYOND).contains(&number) { number as i64 } else { i64::MIN }
 }
 
 /// Writes the table at the top of the stack, which stays.

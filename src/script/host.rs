@@ -1,9 +1,10 @@
 //! What a script asks of the server while it runs: commands on the shards in hand.
-use super::store::Scripts;
+use super::busy::{Kind, Slow};
 use crate::pubsub::Outside;
 use crate::serve::finish_effects;
 use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
+use crate::thread::places::Places;
 use shards::call::Call;
 use shards::commands::{Args, execute};
 use shards::effects::Effects;
@@ -14,6 +15,7 @@ use shards::settings::Settings;
 use shards::shard::Shard;
 use shards::slot::slot_of;
 use shards::spec::Flags;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What commands of a script run with.
@@ -25,9 +27,13 @@ pub(crate) struct Host<'a> {
     pub(crate) effects: &'a mut Effects,
     pub(crate) stats: &'a mut Stats,
     pub(crate) outside: Outside<'a>,
+    /// The connections of this thread, which are looked after when the script takes too long.
+    pub(crate) places: &'a mut Places,
     pub(crate) now_ms: i64,
     /// CLIENT NO-TOUCH.
     pub(crate) no_touch: bool,
+    /// The keys that are read are tracked (CLIENT TRACKING), for the writer.
+    pub(crate) remembers: bool,
     /// The database, which the script may change for itself.
     pub(crate) db: u16,
     /// How far the script is.
@@ -45,6 +51,10 @@ pub(crate) struct Running {
     pub(super) has_written: bool,
     /// How long it runs, once that is looked at.
     pub(super) clock: Stopwatch,
+    /// What kind of script it is.
+    pub(super) kind: Kind,
+    /// The function and the command that calls it, where it is one.
+    pub(super) called: Option<(Vec<u8>, Vec<Vec<u8>>)>,
 }
 
 /// What a script may do.
@@ -65,6 +75,9 @@ pub(crate) struct Stopwatch {
     pub(crate) is_busy: bool,
 }
 
+/// How long threads take to stop.
+const STOPPING: Duration = Duration::from_millis(50);
+
 const UNKNOWN: Fault = Fault::new("ERR Unknown Redis command called from script");
 const ARITY: Fault = Fault::new("ERR Wrong number of args calling Redis command from script");
 const NOT_ALLOWED: Fault = Fault::new("ERR This Redis command is not allowed from script");
@@ -73,6 +86,11 @@ const OUT_OF_MEMORY: Fault = Fault::new("OOM command not allowed when used memor
 const NOT_LOCAL: Fault = Fault::new("ERR Script attempted to access keys that are not in its hands");
 
 impl Host<'_> {
+    /// Whether all shards are in hand.
+    pub(super) fn has_all(&self) -> bool {
+        self.shards.len() == self.outside.shared.shard_count()
+    }
+
     /// Runs a command; the reply, which may be an error, is in `self.script.reply`. What the script is to blame for comes as a fault.
     pub(super) fn call(&mut self, args: Args<'_>) -> Result<(), Fault> {
         self.script.reply.bytes.clear();
@@ -81,10 +99,11 @@ impl Host<'_> {
         if flags.has(Flags::NOSCRIPT) {
             return Err(NOT_ALLOWED);
         }
+        let may_write = flags.has_any(Flags::WRITE.and(Flags::MAY_REPLICATE));
+        if may_write && self.script.limits.reads_only && !self.script.has_written {
+            return Err(READ_ONLY);
+        }
         if flags.has(Flags::WRITE) {
-            if self.script.limits.reads_only {
-                return Err(READ_ONLY);
-            }
             if self.script.limits.no_memory && !self.script.has_written && flags.has(Flags::DENYOOM) {
                 return Err(OUT_OF_MEMORY);
             }
@@ -93,7 +112,7 @@ impl Host<'_> {
         let start = self.stats.ticks();
         match entry.handler {
             Handler::Engine(command) => {
-                if self.shards.len() < self.outside.shared.shard_count() && !self.has_keys(entry, args) {
+                if !self.has_all() && !self.has_keys(entry, args) {
                     return Err(NOT_LOCAL);
                 }
                 let (settings, db) = (self.settings, self.db);
@@ -106,7 +125,21 @@ impl Host<'_> {
             Handler::Script(_) => return Err(NOT_ALLOWED),
         }
         self.stats.ran_within(entry.id, start, &self.script.reply.bytes);
+        if self.effects.names_changes {
+            self.show(entry, args);
+        }
         Ok(())
+    }
+
+    /// Lets onlookers know of a command.
+    #[cold]
+    fn show(&mut self, entry: &Entry, args: Args<'_>) {
+        if self.outside.shared.exchange.is_monitored() {
+            self.outside.show_within(entry.spec, self.db, args);
+        }
+        if self.remembers {
+            self.outside.remember(self.outside.writer, entry.spec, args, self.shards, self.effects);
+        }
     }
 
     /// The command that is meant, if it exists and has so many arguments.
@@ -186,31 +219,60 @@ impl Host<'_> {
         self.find(args).map(|_| true).map_err(|_| SYNTAX)
     }
 
-    /// Looks at the clock; whether the script is to end. Others learn when it takes too long.
-    pub(super) fn is_to_end(&mut self) -> bool {
-        let scripts: &Scripts = &self.outside.shared.scripts;
-        let since = *self.script.clock.since.get_or_insert_with(Instant::now);
-        let Some(threshold) = self.script.clock.threshold else { return false };
-        if !self.script.clock.is_busy && since.elapsed() >= threshold {
-            self.script.clock.is_busy = true;
-            scripts.begin_busy();
+    /// Looks at the clock; why the script is to end, if it is. Others learn when it takes too long.
+    pub(super) fn is_to_end(&mut self) -> Option<&'static [u8]> {
+        let busy = &self.outside.shared.scripts.busy;
+        let Running { clock, has_written, kind, called, .. } = &mut self.script;
+        let since = *clock.since.get_or_insert_with(Instant::now);
+        let threshold = clock.threshold?;
+        if !clock.is_busy && since.elapsed() >= threshold {
+            clock.is_busy = true;
+            busy.begin(*kind);
+            if let Some((name, command)) = called.take() {
+                busy.slow().push(Slow { name, command, since });
+            }
             crate::log::warning(format_args!(
                 "Slow script detected: still in execution after {} milliseconds. You can try killing the script using the \
-                 SCRIPT KILL command.",
-                since.elapsed().as_millis()
+                 {} KILL command.",
+                since.elapsed().as_millis(),
+                if *kind == Kind::Script { "SCRIPT" } else { "FUNCTION" }
             ));
         }
-        if self.script.clock.is_busy && self.script.has_written {
-            scripts.spare_busy();
+        if clock.is_busy && *has_written {
+            busy.spare(*kind);
         }
-        self.script.clock.is_busy && !self.script.has_written && scripts.is_killed()
+        if !clock.is_busy {
+            return None;
+        }
+        self.places.look_after(self.outside.shared, *kind);
+        if self.outside.shared.stopping.load(Ordering::SeqCst) {
+            return Some(self.give_up());
+        }
+        (!self.script.has_written && busy.is_killed(self.script.kind)).then(|| self.script.kind.end())
+    }
+
+    /// The server stops, and does not wait for the script: what it has done is kept nowhere.
+    #[cold]
+    fn give_up(&mut self) -> &'static [u8] {
+        // All threads were told. They have done so before the shards are in any other hand.
+        std::thread::sleep(STOPPING);
+        self.effects.clear();
+        self.script.limits.reads_only = true;
+        b"ERR The server is shutting down"
     }
 }
 
 impl Drop for Host<'_> {
     fn drop(&mut self) {
-        if self.script.clock.is_busy {
-            self.outside.shared.scripts.end_busy();
+        // While the server stops, nothing but that is to be done.
+        if self.script.clock.is_busy && !self.outside.shared.stopping.load(Ordering::SeqCst) {
+            let busy = &self.outside.shared.scripts.busy;
+            if self.script.kind == Kind::Function {
+                let mut slow = busy.slow();
+                let place = slow.iter().position(|slow| Some(slow.since) == self.script.clock.since);
+                place.map(|place| slow.swap_remove(place));
+            }
+            busy.end(self.script.kind);
         }
     }
 }

@@ -1,13 +1,16 @@
-//! The Lua machine behind a small interface: the one file that knows its C library.
+//! The Lua machine behind a small interface: the one place that knows its C library.
 //!
 //! Lua raises errors with `longjmp`, which must not leave a Rust frame that has something to drop. So no error is ever
 //! raised within one: while a [`Callback`] runs, memory beyond the limit is granted all the same (the next allocation of the script
 //! is refused instead); none of the methods here meets a metamethod; and what a callback wants to raise it
 //! leaves on the stack and gives back as [`Raise`], on which the outermost frame, which holds nothing, acts.
 #![expect(unsafe_code, reason = "a C library is called")]
+mod machine;
+
+use self::machine::Beside;
+pub(super) use self::machine::Machine;
 use super::host::Host;
 use mlua_sys as ffi;
-use std::alloc::Layout;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::null_mut;
 
@@ -26,43 +29,6 @@ pub(super) const UPVALUE: Index = ffi::LUA_GLOBALSINDEX - 2;
 pub(super) const GLOBALS: Index = ffi::LUA_GLOBALSINDEX;
 /// The registry, which scripts do not see.
 pub(super) const REGISTRY: Index = ffi::LUA_REGISTRYINDEX;
-
-/// Bytes that a machine may hold.
-const MEMORY_BYTES_MAX: usize = 512 << 20;
-/// Instructions between two looks at the clock.
-const HOOK_INSTRUCTIONS: c_int = 100_000;
-
-/// What a machine has beside it.
-#[derive(Debug)]
-pub(super) struct Beside {
-    bytes: usize,
-    /// A callback is running: memory is granted beyond the limit.
-    lenient: bool,
-    host: *mut c_void,
-    /// The state of `math.random`: 48 bits.
-    pub(super) dice: u64,
-    /// Settings of `cjson`.
-    pub(super) json: super::cjson::Settings,
-}
-
-/// A machine that this thread owns.
-#[derive(Debug)]
-pub(super) struct Machine {
-    lua: Lua,
-    beside: *mut Beside,
-}
-
-// SAFETY: a machine is used by whoever holds it, and nothing of it refers to the thread where it was made.
-unsafe impl Send for Machine {}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        // SAFETY: the machine is not running, and nobody has its state after this.
-        unsafe { ffi::lua_close(self.lua.0) };
-        // SAFETY: it came from a box, and only the machine that is closed now knew it.
-        drop(unsafe { Box::from_raw(self.beside) });
-    }
-}
 
 /// A running machine, as its callbacks see it.
 #[derive(Clone, Copy, Debug)]
@@ -88,48 +54,6 @@ pub(super) enum Ended {
     Error,
 }
 
-/// Memory for a machine: counted, and refused beyond the limit.
-unsafe extern "C" fn allocate(
-    beside: *mut c_void,
-    block: *mut c_void,
-    old_bytes: usize,
-    new_bytes: usize,
-) -> *mut c_void {
-    const ALIGN: usize = 16;
-    // SAFETY: it is what the machine was made with; nobody else has it while Lua allocates.
-    let beside = unsafe { &mut *beside.cast::<Beside>() };
-    let grown = new_bytes.saturating_sub(old_bytes);
-    let (Ok(old), Ok(new)) =
-        (Layout::from_size_align(old_bytes, ALIGN), Layout::from_size_align(new_bytes, ALIGN))
-    else {
-        return null_mut();
-    };
-    let old_block = block.cast::<u8>();
-    if new_bytes == 0 {
-        if !block.is_null() && old_bytes > 0 {
-            beside.bytes -= old_bytes;
-            // SAFETY: the block was given by this function, of this size.
-            unsafe { std::alloc::dealloc(old_block, old) };
-        }
-        return null_mut();
-    }
-    if grown > 0 && !beside.lenient && beside.bytes + grown > MEMORY_BYTES_MAX {
-        return null_mut();
-    }
-    let new_block = if block.is_null() || old_bytes == 0 {
-        // SAFETY: the size is not zero.
-        unsafe { std::alloc::alloc(new) }
-    } else {
-        // SAFETY: the block was given by this function, of the old size; the new one is not zero.
-        unsafe { std::alloc::realloc(old_block, old, new_bytes) }
-    };
-    if !new_block.is_null() {
-        let held_before = if block.is_null() { 0 } else { old_bytes };
-        beside.bytes = beside.bytes + new_bytes - held_before;
-    }
-    new_block.cast()
-}
-
 /// The outermost frame of every callback: it holds nothing that would have to be dropped.
 unsafe extern "C-unwind" fn trampoline(state: *mut ffi::lua_State) -> c_int {
     let lua = Lua(state);
@@ -147,99 +71,6 @@ unsafe extern "C-unwind" fn trampoline(state: *mut ffi::lua_State) -> c_int {
         Ok(results) => results,
         // SAFETY: the error is on the stack, and this frame has nothing to drop.
         Err(Raise) => unsafe { ffi::lua_error(state) },
-    }
-}
-
-/// Called now and then while a script runs.
-unsafe extern "C-unwind" fn hook(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
-    let lua = Lua(state);
-    let ends = lua.with_host(|host| host.is_to_end()).unwrap_or(false);
-    if ends {
-        // From now on at every instruction: the script cannot catch it for good.
-        // SAFETY: the hook of a running machine may be changed.
-        unsafe { ffi::lua_sethook(state, Some(hook), ffi::LUA_MASKCOUNT, 1) };
-        lua.push_error_table(b"ERR Script killed by user with SCRIPT KILL.");
-        // SAFETY: the error is on the stack, and this frame has nothing to drop.
-        unsafe { ffi::lua_error(state) };
-    }
-}
-
-impl Machine {
-    /// A machine with the standard library, of which `sandbox` will leave what is harmless.
-    pub(super) fn new() -> Option<Machine> {
-        let beside = Box::new(Beside {
-            bytes: 0,
-            lenient: true,
-            host: null_mut(),
-            dice: 0x1234_ABCD_330E,
-            json: Default::default(),
-        });
-        let beside = Box::into_raw(beside);
-        // SAFETY: `allocate` gets what it expects.
-        let state = unsafe { ffi::lua_newstate(allocate, beside.cast()) };
-        if state.is_null() {
-            // SAFETY: it came from a box, and nobody else has it.
-            drop(unsafe { Box::from_raw(beside) });
-            return None;
-        }
-        let opens: [(ffi::lua_CFunction, &CStr); 4] = [
-            (ffi::luaopen_base, c""),
-            (ffi::luaopen_table, c"table"),
-            (ffi::luaopen_string, c"string"),
-            (ffi::luaopen_math, c"math"),
-        ];
-        for (open, name) in opens {
-            // SAFETY: as `linit.c` opens its libraries. Memory is granted.
-            unsafe { ffi::lua_pushcclosure(state, open, 0) };
-            // SAFETY: the name ends with a zero.
-            unsafe { ffi::lua_pushlstring_(state, name.as_ptr(), name.to_bytes().len()) };
-            // SAFETY: function and argument are on the stack.
-            unsafe { ffi::lua_call(state, 1, 0) };
-        }
-        Some(Machine { lua: Lua(state), beside })
-    }
-
-    /// To work with it while no script runs.
-    pub(super) fn lua(&self) -> Lua {
-        self.lua
-    }
-
-    /// Bytes that it holds.
-    pub(super) fn bytes(&self) -> usize {
-        // SAFETY: it lives as long as the machine, which is not running.
-        unsafe { (*self.beside).bytes }
-    }
-
-    /// Runs the function at the top of the stack, which takes nothing and gives one value, with the handler below it; leaves
-    /// the value or the error in its place. `host` does what the script asks for.
-    pub(super) fn run(&mut self, host: &mut Host<'_>) -> Ended {
-        let state = self.lua.0;
-        // SAFETY: it lives as long as the machine.
-        let beside = unsafe { &mut *self.beside };
-        beside.host = std::ptr::from_mut(host).cast();
-        beside.json = super::cjson::Settings::default();
-        beside.lenient = false;
-        // SAFETY: a hook may be set at any time.
-        unsafe { ffi::lua_sethook(state, Some(hook), ffi::LUA_MASKCOUNT, HOOK_INSTRUCTIONS) };
-        // SAFETY: handler and function are on the stack.
-        let status = unsafe { ffi::lua_pcall(state, 0, 1, -2) };
-        // SAFETY: as above; nobody else has it now.
-        let beside = unsafe { &mut *self.beside };
-        beside.host = null_mut();
-        beside.lenient = true;
-        if status == 0 { Ended::Well } else { Ended::Error }
-    }
-
-    /// Frees all that nothing refers to.
-    pub(super) fn collect_all(&mut self) {
-        // SAFETY: the machine is not running.
-        unsafe { ffi::lua_gc(self.lua.0, ffi::LUA_GCCOLLECT, 0) };
-    }
-
-    /// Frees something, in proportion to what was allocated.
-    pub(super) fn collect_some(&mut self) {
-        // SAFETY: the machine is not running.
-        unsafe { ffi::lua_gc(self.lua.0, ffi::LUA_GCSTEP, 1) };
     }
 }
 
@@ -493,6 +324,11 @@ impl Lua {
     pub(super) fn keep(self) -> c_int {
         // SAFETY: a value is on the stack; memory is granted.
         unsafe { ffi::luaL_ref(self.0, REGISTRY) }
+    }
+    /// Lets go of a value that was kept.
+    pub(super) fn release(self, number: c_int) {
+        // SAFETY: the number came from `keep`.
+        unsafe { ffi::luaL_unref(self.0, REGISTRY, number) };
     }
     /// Bytes that the machine holds, as it counts.
     pub(super) fn counted_kb(self) -> f64 {

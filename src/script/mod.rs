@@ -4,17 +4,24 @@
 //! so that any script may touch any key; or, where [`proof`] shows that it touches none but the keys it is given, the shards
 //! of those, which for most scripts is one that runs it as it runs a command.
 //!
+//! The functions of libraries are run the same way ([`library`]). All threads have the same libraries ([`functions`]), which change with all
+//! shards in hand ([`desk`]).
+//!
 //! Each thread has a machine of its own ([`lua`]), made when it first runs a script, and compiles a script when it first runs it. The
 //! texts are shared ([`store`]). What a script can reach of the server stands in [`host`] and [`api`], what it can reach of
 //! Lua in [`sandbox`].
 mod api;
 mod bit;
+pub(crate) mod busy;
 mod cjson;
 mod cjson_decode;
 mod cmsgpack;
 pub(crate) mod commands;
 mod convert;
+pub(crate) mod desk;
+pub(crate) mod functions;
 pub(crate) mod host;
+mod library;
 mod lua;
 mod proof;
 mod raise;
@@ -23,14 +30,19 @@ mod shebang;
 pub(crate) mod store;
 mod structs;
 
+use self::commands::Does;
 pub(crate) use self::commands::ScriptCommand;
+use self::desk::Desk;
+use self::functions::Catalogue;
 use self::host::Limits;
 pub(crate) use self::host::{Host, Running};
+use self::library::{Library, Loaded};
 use self::lua::{Ended, Lua, Machine, Raise, Type};
 pub(crate) use self::store::Scripts;
 use self::store::{Script, Sha, sha_from, sha_of};
 use shards::commands::Args;
-use shards::fault::Fault;
+use shards::effects::Effects;
+use shards::fault::{Fault, NOT_INTEGER};
 use shards::keyspace::hash::{KeyedMap, keyed_map};
 use shards::number::parse_i64;
 use shards::reply::Reply;
@@ -39,6 +51,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const NO_SCRIPT: Fault = Fault::new("NOSCRIPT No matching script. Please use EVAL.");
+const NO_COUNT: Fault = Fault::new("ERR Bad number of keys provided");
+const NO_FUNCTION: Fault = Fault::new("ERR Function not found");
 
 /// What a thread needs to run scripts.
 #[derive(Debug)]
@@ -54,8 +68,10 @@ pub(crate) struct Scripting {
     version: u64,
     /// Bytes of the machine, as they were last told.
     told_bytes: usize,
-    /// Scripts run since something was freed.
-    since_freed: u32,
+    /// The machine with those libraries that this thread may have of its own.
+    loaded: Option<Loaded>,
+    /// The libraries, as of this version of them.
+    catalogue: (u64, Arc<Catalogue>),
     /// More memory is used than `maxmemory`.
     pub(crate) out_of_memory: bool,
     /// `busy-reply-threshold`.
@@ -71,10 +87,8 @@ struct Met {
 
 /// Scripts that a thread remembers; more make it forget all.
 const MET_MAX: usize = 10_000;
-/// Scripts run between two times that something is freed beyond what Lua frees as it allocates.
-const RUNS_TO_FREE: u32 = 50;
 
-/// The arguments of EVAL and its kin, taken apart.
+/// The arguments of EVAL and its kin, and of FCALL, taken apart.
 #[derive(Clone, Copy, Debug)]
 struct Asked<'a> {
     keys: &'a [&'a [u8]],
@@ -82,8 +96,8 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn read(args: &'a [&'a [u8]]) -> Result<Asked<'a>, Fault> {
-        let count = parse_i64(args[2]).ok_or(shards::fault::NOT_INTEGER)?;
+    fn read(args: &'a [&'a [u8]], no_number: Fault) -> Result<Asked<'a>, Fault> {
+        let count = parse_i64(args[2]).ok_or(no_number)?;
         if count > args.len() as i64 - 3 {
             return Err(Fault::new("ERR Number of keys can't be greater than number of args"));
         }
@@ -102,15 +116,14 @@ impl Default for Scripting {
             room: Vec::new(),
             version: 0,
             told_bytes: 0,
-            since_freed: 0,
+            loaded: None,
+            catalogue: Default::default(),
             out_of_memory: false,
             threshold: None,
         }
     }
 }
 
-/// A machine that holds more bytes after a script is freed of what the script left.
-const MACHINE_BYTES_MANY: usize = 32 << 20;
 /// Room for replies that is kept between scripts, in bytes, at most.
 const ROOM_BYTES_MAX: usize = 64 * 1024;
 
@@ -129,14 +142,14 @@ impl Scripting {
     fn tell_bytes(&mut self, scripts: &Scripts) {
         let bytes = self.machine.as_ref().map_or(0, Machine::bytes);
         if bytes != self.told_bytes {
-            scripts.count_machine(self.told_bytes, bytes);
+            scripts.count_machine(busy::Kind::Script, self.told_bytes, bytes);
             self.told_bytes = bytes;
         }
     }
 
     /// The name of the script that a command is about.
-    fn name(command: &ScriptCommand, args: Args<'_>) -> Result<Sha, Fault> {
-        if command.by_sha { sha_from(args[1]).ok_or(NO_SCRIPT) } else { Ok(sha_of(args[1])) }
+    fn name(by_sha: bool, args: Args<'_>) -> Result<Sha, Fault> {
+        if by_sha { sha_from(args[1]).ok_or(NO_SCRIPT) } else { Ok(sha_of(args[1])) }
     }
 
     /// Finds a script, or adds it where its text is given and can be compiled.
@@ -203,6 +216,20 @@ impl Scripting {
         Ok(sha)
     }
 
+    /// The libraries as they are now.
+    fn catalogue(&mut self, scripts: &Scripts) -> Arc<Catalogue> {
+        let functions = &scripts.functions;
+        let version = functions.version();
+        if self.catalogue.0 != version {
+            let catalogue = functions.catalogue();
+            if let Some(loaded) = &mut self.loaded {
+                loaded.retain(|id| catalogue.libraries().any(|library| library.id == id));
+            }
+            self.catalogue = (version, catalogue);
+        }
+        Arc::clone(&self.catalogue.1)
+    }
+
     /// The keys of a command that calls a script which touches no others. None if it may touch any, or all that there is to
     /// do is to say what is wrong: with no keys then.
     pub(crate) fn keys_of<'a>(
@@ -211,12 +238,29 @@ impl Scripting {
         command: &ScriptCommand,
         args: &'a [&'a [u8]],
     ) -> Option<&'a [&'a [u8]]> {
-        let source = (!command.by_sha).then(|| args[1]);
-        let met = Self::name(command, args).and_then(|sha| self.meet(scripts, sha, source));
-        match (met, Asked::read(args)) {
-            (Ok(met), Ok(asked)) if met.script.is_local => Some(asked.keys),
-            (Ok(_), Ok(_)) => None,
-            _ => Some(&[]),
+        match command.does {
+            Does::Eval { by_sha } => {
+                let source = (!by_sha).then(|| args[1]);
+                let met = Self::name(by_sha, args).and_then(|sha| self.meet(scripts, sha, source));
+                match (met, Asked::read(args, NOT_INTEGER)) {
+                    (Ok(met), Ok(asked)) if met.script.is_local => Some(asked.keys),
+                    (Ok(_), Ok(_)) => None,
+                    _ => Some(&[]),
+                }
+            }
+            Does::Call if scripts.functions.may_change() => None,
+            Does::Call => match (self.catalogue(scripts).function(args[1]), Asked::read(args, NO_COUNT)) {
+                (Some((library, _)), Ok(asked)) if library.is_local => Some(asked.keys),
+                (Some(_), Ok(_)) => None,
+                _ => Some(&[]),
+            },
+            Does::Administer(_) => {
+                if command.changes_libraries() {
+                    None
+                } else {
+                    Some(&[])
+                }
+            }
         }
     }
 
@@ -231,72 +275,70 @@ impl Scripting {
         let start = reply.bytes.len();
         host.script.clock.threshold = self.threshold;
         host.script.reply.bytes = std::mem::take(&mut self.room);
-        if let Err(fault) = self.try_run(command, args, &mut host, reply) {
+        let outcome = match command.does {
+            Does::Eval { by_sha } => self.try_run(by_sha, command.reads_only, args, &mut host, reply),
+            Does::Call => self.try_call(command.reads_only, args, &mut host, reply),
+            Does::Administer(_) => {
+                let scripts = &host.outside.shared.scripts;
+                self.administer(command, args, scripts, host.effects, reply);
+                Ok(())
+            }
+        };
+        if let Err(fault) = outcome {
             reply.bytes.truncate(start);
             reply.error(&fault.0);
         }
         self.room = std::mem::take(&mut host.script.reply.bytes);
         self.room.clear();
         self.room.shrink_to(ROOM_BYTES_MAX);
-        if let Some(machine) = self.machine.as_mut().filter(|machine| machine.bytes() > MACHINE_BYTES_MANY) {
-            machine.collect_all();
-            self.tell_bytes(&host.outside.shared.scripts);
+    }
+
+    /// Does what a command does to scripts or libraries, and writes its reply.
+    pub(crate) fn administer(
+        &mut self,
+        command: &ScriptCommand,
+        args: Args<'_>,
+        scripts: &Scripts,
+        effects: &mut Effects,
+        reply: &mut Reply,
+    ) {
+        let Does::Administer(act) = command.does else { return };
+        let start = reply.bytes.len();
+        if let Err(fault) = act(&mut Desk { scripting: self, scripts, effects, reply }, args) {
+            reply.bytes.truncate(start);
+            reply.error(&fault.0);
         }
-        self.since_freed += 1;
-        if self.since_freed >= RUNS_TO_FREE {
-            self.since_freed = 0;
-            if let Some(machine) = &mut self.machine {
-                machine.collect_some();
-            }
-            self.tell_bytes(&host.outside.shared.scripts);
-        }
+        scripts.functions.announced_are_done(usize::from(command.changes_libraries()));
     }
 
     fn try_run(
         &mut self,
-        command: &ScriptCommand,
+        by_sha: bool,
+        reads_only: bool,
         args: Args<'_>,
         host: &mut Host<'_>,
         reply: &mut Reply,
     ) -> Result<(), Fault> {
-        let source = (!command.by_sha).then(|| args[1]);
-        let asked = Asked::read(args);
-        let sha = Self::name(command, args)?;
+        let source = (!by_sha).then(|| args[1]);
+        let asked = Asked::read(args, NOT_INTEGER);
+        let sha = Self::name(by_sha, args)?;
         let asked = asked?;
         let shared = host.outside.shared;
-        let out_of_memory = self.out_of_memory;
         let met = self.meet(&shared.scripts, sha, source)?;
-        let is_everything = host.shards.len() == shared.shard_count();
-        let has_its_keys = met.script.is_local && are_in_hand(asked.keys, host);
-        if !is_everything && !has_its_keys {
+        if !(host.has_all() || met.script.is_local && are_in_hand(asked.keys, host)) {
             // It was not known when its shards were chosen.
             return Err(NO_SCRIPT);
         }
         let declared = met.script.declared;
-        if declared.has_line {
-            if command.reads_only && !declared.no_writes {
-                return Err(Fault::new("ERR Can not execute a script with write flag using *_ro command."));
-            }
-            if out_of_memory && !declared.allows_oom && !declared.no_writes {
-                return Err(Fault::new(
-                    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
-                ));
-            }
-        }
-        host.script.limits = Limits {
-            reads_only: command.reads_only || declared.no_writes,
-            no_memory: out_of_memory && !declared.allows_oom,
+        let function = met.function;
+        host.script.limits = if declared.has_line {
+            self.limits_of(reads_only, declared.no_writes, declared.allows_oom)?
+        } else {
+            Limits { reads_only, no_memory: self.out_of_memory }
         };
-        let function = match met.function {
+        let function = match function {
             Some(function) => function,
-            None => {
-                let script = Arc::clone(&met.script);
-                let function = self.compile(&script)?;
-                if let Some(met) = self.met.get_mut(&sha) {
-                    met.function = Some(function);
-                }
-                function
-            }
+            None => self.compile_met(&sha)?,
         };
         let machine = self.machine.as_mut().ok_or(NO_SCRIPT)?;
         let lua = machine.lua();
@@ -307,14 +349,91 @@ impl Scripting {
         sandbox::set_global(lua, "ARGV");
         lua.raw_get_at(lua::REGISTRY, self.handler as usize);
         lua.raw_get_at(lua::REGISTRY, function as usize);
-        let ended = machine.run(host);
-        match ended {
-            Ended::Well => convert::write_value(lua, reply, host.script.reply.resp),
-            Ended::Error => write_error(lua, reply, &sha),
-        }
-        lua.set_top(0);
+        let ended = machine.run(host, 0);
+        write_outcome(lua, ended, host, reply, &sha);
+        machine.tend();
+        self.tell_bytes(&shared.scripts);
         Ok(())
     }
+
+    /// What a script may do that declares so much.
+    fn limits_of(&self, reads_only: bool, no_writes: bool, allows_oom: bool) -> Result<Limits, Fault> {
+        if reads_only && !no_writes {
+            return Err(Fault::new("ERR Can not execute a script with write flag using *_ro command."));
+        }
+        if self.out_of_memory && !allows_oom && !no_writes {
+            return Err(Fault::new(
+                "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+            ));
+        }
+        Ok(Limits { reads_only: reads_only || no_writes, no_memory: self.out_of_memory && !allows_oom })
+    }
+
+    /// Compiles a script that was met before; gives back where the machine keeps the function.
+    fn compile_met(&mut self, sha: &Sha) -> Result<i32, Fault> {
+        let script = Arc::clone(&self.met.get(sha).ok_or(NO_SCRIPT)?.script);
+        let function = self.compile(&script)?;
+        if let Some(met) = self.met.get_mut(sha) {
+            met.function = Some(function);
+        }
+        Ok(function)
+    }
+
+    /// FCALL.
+    fn try_call(
+        &mut self,
+        reads_only: bool,
+        args: Args<'_>,
+        host: &mut Host<'_>,
+        reply: &mut Reply,
+    ) -> Result<(), Fault> {
+        let shared = host.outside.shared;
+        let catalogue = self.catalogue(&shared.scripts);
+        let (library, place) = catalogue.function(args[1]).ok_or(NO_FUNCTION)?;
+        let asked = Asked::read(args, NO_COUNT)?;
+        if !(host.has_all() || library.is_local && are_in_hand(asked.keys, host)) {
+            // It was not there when its shards were chosen.
+            return Err(NO_FUNCTION);
+        }
+        let function = &library.functions[*place];
+        host.script.limits = self.limits_of(reads_only, function.has(0), function.has(1))?;
+        host.script.kind = busy::Kind::Function;
+        host.script.called = Some((function.name.to_vec(), args.iter().map(|arg| arg.to_vec()).collect()));
+        if library.is_local {
+            let loaded = match &mut self.loaded {
+                Some(loaded) => loaded,
+                empty => empty.insert(Loaded::new()?),
+            };
+            call_in(loaded, library, *place, asked, host, reply)
+        } else {
+            let mut loaded = shared.scripts.functions.machine();
+            call_in(loaded.as_mut().ok_or(NO_FUNCTION)?, library, *place, asked, host, reply)
+        }
+    }
+}
+
+fn call_in(
+    loaded: &mut Loaded,
+    library: &Library,
+    place: usize,
+    asked: Asked<'_>,
+    host: &mut Host<'_>,
+    reply: &mut Reply,
+) -> Result<(), Fault> {
+    loaded.meet(library)?;
+    let (ended, lua) = loaded.call(library, place, asked, host);
+    write_outcome(lua, ended, host, reply, &library.functions[place].name);
+    loaded.tend(&host.outside.shared.scripts);
+    Ok(())
+}
+
+/// Writes what a script left on the stack as the reply.
+fn write_outcome(lua: Lua, ended: Ended, host: &Host<'_>, reply: &mut Reply, name: &[u8]) {
+    match ended {
+        Ended::Well => convert::write_value(lua, reply, host.script.reply.resp),
+        Ended::Error => write_error(lua, reply, name),
+    }
+    lua.set_top(0);
 }
 
 fn are_in_hand(keys: &[&[u8]], host: &Host<'_>) -> bool {
@@ -333,16 +452,16 @@ fn push_list(lua: Lua, list: &[&[u8]]) {
 }
 
 /// Writes the error at the top of the stack.
-fn write_error(lua: Lua, reply: &mut Reply, sha: &Sha) {
+fn write_error(lua: Lua, reply: &mut Reply, name: &[u8]) {
     if lua.type_of(-1) != Type::Table {
         let why = lua.bytes(-1).unwrap_or(b"execution failure");
-        return reply.error(&[b"ERR Error running script ", sha.as_slice(), b", ", why].concat());
+        return reply.error(&[b"ERR Error running script ", name, b", ", why].concat());
     }
     let table = lua.top();
     ["err", "source", "line"].iter().for_each(|name| lua.raw_field(table, name));
     let mut text = lua.to_bytes(table + 1).unwrap_or(b"ERR unknown error").to_vec();
     if let (Some(source), Some(line)) = (lua.to_bytes(table + 2), lua.to_bytes(table + 3)) {
-        for part in [b" script: ", sha.as_slice(), b", on ", source, b":", line, b"."] {
+        for part in [b" script: ", name, b", on ", source, b":", line, b"."] {
             text.extend_from_slice(part);
         }
     }

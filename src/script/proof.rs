@@ -7,6 +7,9 @@
 //! `KEYS[…]`, not assigned to, or `#KEYS`. A local that is bound to such an element once, and is otherwise only mentioned as an
 //! argument, is as good as the element. Names that could get at globals in other ways make the text unprovable. A mistake here would not
 //! let a script stray: [`super::host`] looks at the keys of each command, and refuses.
+mod library;
+
+pub(super) use self::library::is_local_library;
 use crate::table::{Handler, table};
 use shards::spec::{Begin, Find, KeySpec};
 
@@ -37,13 +40,15 @@ const SUSPECT: &[&[u8]] = &[
 
 /// Whether a script touches only keys that it is given.
 pub(super) fn is_local(source: &[u8]) -> bool {
-    tokens(source).is_some_and(|tokens| Proof { tokens: &tokens, locals: Vec::new() }.holds())
+    tokens(source).is_some_and(|tokens| Proof { tokens: &tokens, locals: Vec::new(), keys: b"KEYS" }.holds())
 }
 
 struct Proof<'a> {
     tokens: &'a [Token<'a>],
     /// Locals that are bound to elements of KEYS.
     locals: Vec<&'a [u8]>,
+    /// What KEYS is called: in a function, its first parameter.
+    keys: &'a [u8],
 }
 
 impl<'a> Proof<'a> {
@@ -62,7 +67,7 @@ impl<'a> Proof<'a> {
                 Token::Name(b"function") if depth > 0 => return false,
                 Token::Name(name) if SUSPECT.contains(name) => return false,
                 Token::Name(b"redis") if !self.is_harmless_call(at) => return false,
-                Token::Name(b"KEYS") if !self.is_read(at, depth) => return false,
+                Token::Name(name) if *name == self.keys && !self.is_read(at, depth) => return false,
                 _ => {}
             }
         }
@@ -99,10 +104,11 @@ impl<'a> Proof<'a> {
     /// `local`.
     fn is_in_local_list(&self, mut at: usize) -> bool {
         while at > 0 && self.at(at - 1) != Some(Token::Sign(b'=')) {
-            let is_listed = matches!(
-                self.at(at - 1),
-                Some(Token::Sign(b',' | b'[' | b']') | Token::Name(b"KEYS" | b"ARGV") | Token::Number(_))
-            );
+            let is_listed = match self.at(at - 1) {
+                Some(Token::Name(name)) => name == self.keys || name == b"ARGV",
+                Some(Token::Sign(b',' | b'[' | b']') | Token::Number(_)) => true,
+                _ => false,
+            };
             if !is_listed {
                 return false;
             }
@@ -119,7 +125,7 @@ impl<'a> Proof<'a> {
 
     /// Where `KEYS[…]` at `at` ends, if that is what stands there.
     fn end_of_element(&self, at: usize) -> Option<usize> {
-        if self.at(at)? != Token::Name(b"KEYS") || self.at(at + 1)? != Token::Sign(b'[') {
+        if self.at(at)? != Token::Name(self.keys) || self.at(at + 1)? != Token::Sign(b'[') {
             return None;
         }
         let end = (at + 2..).find(|end| {
@@ -251,7 +257,7 @@ impl<'a> Proof<'a> {
     fn is_key(&self, argument: &[Token<'a>]) -> bool {
         match argument {
             [Token::Name(name)] => self.locals.contains(name),
-            [Token::Name(b"KEYS"), Token::Sign(b'['), index @ .., Token::Sign(b']')] => {
+            [Token::Name(name), Token::Sign(b'['), index @ .., Token::Sign(b']')] if *name == self.keys => {
                 !index.is_empty()
                     && index.iter().all(|token| {
                         matches!(token, Token::Name(_) | Token::Number(_) | Token::Sign(b'+' | b'-' | b'#'))

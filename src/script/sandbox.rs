@@ -39,6 +39,8 @@ const GLOBAL_NAMES: &[&str] = &[
 const LOCK: usize = 1;
 /// Where the registry keeps the real table of globals.
 const REAL_GLOBALS: usize = 2;
+/// Where the registry keeps what the code of a library sees in their place while it is loaded.
+const LOADING_GLOBALS: usize = 3;
 const READ_ONLY: &str = "Attempt to modify a readonly table";
 
 /// Makes the globals of a machine what they are to be.
@@ -147,10 +149,7 @@ fn lock_all(lua: Lua) {
     lua.push_value(GLOBALS);
     lua.raw_set(REGISTRY);
     lua.push_value(GLOBALS);
-    lua.push_table(0, 1);
-    lua.push_callback(nonexistent);
-    lua.raw_set_field(-2, "__index");
-    lua.set_metatable(-2);
+    add_nonexistent(lua);
     push_locked(lua, true);
     lua.push_value(-1);
     lua.raw_set_field(GLOBALS, "_G");
@@ -182,6 +181,44 @@ pub(super) fn set_global(lua: Lua, name: &str) {
     lua.raw_get(REGISTRY);
     lua.insert(-2);
     lua.raw_set_field(-2, name);
+    lua.pop(1);
+}
+
+/// Prepares the machine for [`show_globals`]: makes what libraries see while they are loaded, which is little.
+pub(super) fn build_for_libraries(lua: Lua) {
+    build(lua);
+    lua.push_light(LOADING_GLOBALS);
+    lua.push_table(0, 1);
+    push_strict(lua, super::library::push_api);
+    lua.raw_set_field(-2, "redis");
+    add_nonexistent(lua);
+    lua.raw_set(REGISTRY);
+}
+
+/// Pushes a locked table in which what does not exist is an error.
+fn push_strict(lua: Lua, push: fn(Lua)) {
+    push(lua);
+    add_nonexistent(lua);
+    push_locked(lua, false);
+}
+
+/// Makes it an error to look up what does not exist in the table at the top of the stack.
+fn add_nonexistent(lua: Lua) {
+    lua.push_table(0, 1);
+    lua.push_callback(nonexistent);
+    lua.raw_set_field(-2, "__index");
+    lua.set_metatable(-2);
+}
+
+/// Chooses what globals there are: those of the code of a library, or those of functions and scripts.
+pub(super) fn show_globals(lua: Lua, is_loading: bool) {
+    lua.push_value(GLOBALS);
+    if lua.push_metatable(-1) {
+        lua.push_light(if is_loading { LOADING_GLOBALS } else { REAL_GLOBALS });
+        lua.raw_get(REGISTRY);
+        lua.raw_set_field(-2, "__index");
+        lua.pop(1);
+    }
     lua.pop(1);
 }
 

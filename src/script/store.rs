@@ -1,13 +1,15 @@
-//! The scripts that the server knows, by the SHA1 of their texts, and which of them run too long.
+//! The scripts that the server knows, by the SHA1 of their texts.
 //!
 //! A script is looked for when its command enters, to choose its shards, and again where it runs, which may be later and on another
 //! thread: an EVALSHA that is still on its way when somebody forgets all scripts answers that there is none.
+use super::busy::{Busy, Kind};
+use super::functions::Functions;
 use super::proof;
 use super::shebang::{Declared, read_shebang};
 use sha1::{Digest, Sha1};
 use shards::fault::Fault;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The SHA1 of a script, as 40 hexadecimal digits in lower case.
@@ -37,21 +39,19 @@ impl Script {
     }
 }
 
-/// The scripts, and what runs too long.
+/// The scripts, the libraries of functions, and what runs too long.
 #[derive(Debug, Default)]
 pub(crate) struct Scripts {
     known: Mutex<HashMap<Sha, Arc<Script>>>,
     version: AtomicU64,
     count: AtomicUsize,
     source_bytes: AtomicUsize,
-    /// Scripts that run for longer than `busy-reply-threshold`.
-    busy: AtomicUsize,
-    /// One of them has written.
-    is_spared: AtomicBool,
-    /// Those which have not are to end.
-    is_killed: AtomicBool,
-    /// Bytes of the threads' machines, added up.
-    machine_bytes: AtomicUsize,
+    /// Bytes of the machines, added up: those for scripts, those for functions.
+    machine_bytes: [AtomicUsize; 2],
+    /// What runs too long.
+    pub(crate) busy: Busy,
+    /// The libraries of functions.
+    pub(crate) functions: Functions,
 }
 
 impl Scripts {
@@ -89,58 +89,18 @@ impl Scripts {
     pub(crate) fn source_bytes(&self) -> usize {
         self.source_bytes.load(Ordering::Relaxed)
     }
-    /// Bytes of the threads' machines.
-    pub(crate) fn machine_bytes(&self) -> usize {
-        self.machine_bytes.load(Ordering::Relaxed)
+    /// Bytes of the machines for what is of this kind.
+    pub(crate) fn machine_bytes(&self, kind: Kind) -> usize {
+        self.machine_bytes[kind as usize].load(Ordering::Relaxed)
     }
-    /// A thread's machine has `after` bytes now, and had `before`.
-    pub(crate) fn count_machine(&self, before: usize, after: usize) {
+    /// A machine has `after` bytes now, and had `before`.
+    pub(crate) fn count_machine(&self, kind: Kind, before: usize, after: usize) {
+        let bytes = &self.machine_bytes[kind as usize];
         if after >= before {
-            self.machine_bytes.fetch_add(after - before, Ordering::Relaxed);
+            bytes.fetch_add(after - before, Ordering::Relaxed);
         } else {
-            self.machine_bytes.fetch_sub(before - after, Ordering::Relaxed);
+            bytes.fetch_sub(before - after, Ordering::Relaxed);
         }
-    }
-
-    /// A script runs for too long.
-    pub(super) fn begin_busy(&self) {
-        self.busy.fetch_add(1, Ordering::SeqCst);
-    }
-    /// It ended.
-    pub(super) fn end_busy(&self) {
-        if self.busy.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.is_spared.store(false, Ordering::SeqCst);
-            self.is_killed.store(false, Ordering::SeqCst);
-        }
-    }
-    /// It has written: it cannot be ended.
-    pub(super) fn spare_busy(&self) {
-        self.is_spared.store(true, Ordering::Relaxed);
-    }
-    /// Whether some script runs for too long.
-    #[inline]
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) > 0
-    }
-    pub(super) fn is_killed(&self) -> bool {
-        self.is_killed.load(Ordering::Relaxed)
-    }
-    /// SCRIPT KILL.
-    ///
-    /// # Errors
-    /// None runs for too long, or it has written.
-    pub(crate) fn kill(&self) -> Result<(), Fault> {
-        if !self.is_busy() {
-            return Err(Fault::new("NOTBUSY No scripts in execution right now."));
-        }
-        if self.is_spared.load(Ordering::SeqCst) {
-            return Err(Fault::new(
-                "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the \
-                 script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
-            ));
-        }
-        self.is_killed.store(true, Ordering::SeqCst);
-        Ok(())
     }
 }
 

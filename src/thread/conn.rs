@@ -1,14 +1,17 @@
 //! A connection: what it has sent and not yet got answered, its replies in order, its session.
 mod defer;
 mod input;
+mod pool;
 mod tracking;
 
 pub use self::input::Input;
+pub use self::pool::{Pool, give_back};
 pub use self::tracking::{Choice, Tracking};
 use crate::coordinate::batch::{Batch, Origin, Run};
 use crate::coordinate::unit::{Unit, Watching};
 use crate::coordinate::{exec::Deferred, merge};
 use crate::net::Token;
+use crate::persist::needs::Needs;
 use crate::protocol::parse::Parser;
 use crate::pubsub::Subscriptions;
 use crate::table::CommandId;
@@ -177,6 +180,8 @@ pub enum Hold {
     MayWait,
     /// A transaction whose commands of the server are deferred ([`Conn::defer`]) is under way.
     Exec,
+    /// Its next command is a script ([`super::busy`]).
+    Turn,
     /// Its next command comes when those before it are answered: listeners are to hear of them in order.
     Order,
 }
@@ -192,22 +197,6 @@ impl Peer {
     }
 }
 
-/// Runs that came back are used again.
-pub type Pool = Vec<Box<Run>>;
-const POOL_MAX: usize = 4096;
-
-/// Returns a run to the pool.
-pub fn give_back(pool: &mut Pool, mut run: Box<Run>) {
-    if pool.len() < POOL_MAX {
-        run.batch.clear();
-        run.act = crate::coordinate::batch::Act::Commands;
-        run.waits = None;
-        run.reply.bytes.clear();
-        run.reply.bytes.shrink_to(64 * 1024);
-        pool.push(run);
-    }
-}
-
 /// A connection.
 #[derive(Debug)]
 pub struct Conn {
@@ -219,6 +208,8 @@ pub struct Conn {
     pub peer: Peer,
     /// What it has set up.
     pub session: Session,
+    /// What must be committed before its replies may go.
+    pub needs: Needs,
     /// Bytes that wait to be parsed.
     pub input: Input,
     /// What is known of the incomplete command among them.
@@ -290,6 +281,7 @@ impl Conn {
             id,
             peer,
             session: Session::default(),
+            needs: Needs::default(),
             input: Input::default(),
             parser: Parser::default(),
             out: Vec::new(),

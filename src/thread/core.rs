@@ -5,14 +5,19 @@
 use super::conn::{Conn, Peer, Pool};
 use super::evict::policy_of;
 use super::expire::Sweeper;
+use super::lent::Lent;
+use super::places::Places;
 use super::snapshot::Pace;
 use super::wait::Waits;
+use super::waitaof::SyncWait;
 use crate::admit::Alerts;
 use crate::config::Config;
 use crate::coordinate::batch::Run;
 use crate::coordinate::survey::Survey;
 use crate::latency::{Monitor, Sample};
 use crate::net::Token;
+use crate::persist::format;
+use crate::persist::journal::Job;
 use crate::protocol::parse::Span;
 use crate::pubsub::{Hearing, classes_of};
 use crate::queues::{Mail, Strand};
@@ -40,12 +45,6 @@ pub enum Intent {
     Resume(Token),
     /// Close it.
     Remove(Token),
-}
-
-#[derive(Debug, Default)]
-struct Place {
-    generation: u32,
-    conn: Option<Box<Conn>>,
 }
 
 /// A command that was found in a window, to be carried out.
@@ -84,8 +83,8 @@ pub struct Core {
     /// The engine's part of it.
     pub settings: Arc<Settings>,
     config_version: u64,
-    places: Vec<Place>,
-    free: Vec<u32>,
+    /// Its connections.
+    pub(crate) places: Places,
     /// Connections of this thread.
     pub conn_count: usize,
     /// The strands in hand, by shard: its own, and those it took from the door of a sleeper.
@@ -100,6 +99,8 @@ pub struct Core {
     pub nudged: Vec<bool>,
     /// A queue got something, or a strand of another is in hand.
     pub unsettled: bool,
+    /// How long strands of others have been in hand.
+    pub(crate) lent: Lent,
     /// Threads that got mail.
     pub mailed: Vec<bool>,
     /// Mail to itself.
@@ -108,6 +109,16 @@ pub struct Core {
     pub to_flush: Vec<Token>,
     /// What to do with sockets.
     pub intents: Vec<Intent>,
+    /// What is to be done for the journals with files.
+    pub(crate) jobs: VecDeque<Job>,
+    /// Connections whose replies wait for the journals.
+    pub(crate) held: Vec<Token>,
+    /// Connections that wait for the disk.
+    pub(crate) sync_waits: Vec<SyncWait>,
+    /// When the own shard's journal is looked at next.
+    pub(crate) next_sync_ms: i64,
+    /// The policy that the journals follow, as far as this thread has seen to it.
+    pub(crate) journal_policy: format::Policy,
     /// Emptied buffers, to be filled again.
     pub buffers: Vec<Vec<u8>>,
     /// Bytes of replies that wait for their clients, over all connections.
@@ -153,13 +164,13 @@ pub struct Core {
 }
 
 impl Core {
-    /// Thread `id`, which owns `strand`.
+    /// Thread `id` with the strand that it owns; none where that comes later, by its door.
     #[must_use]
-    pub fn new(id: usize, shared: Arc<Shared>, strand: Strand) -> Core {
+    pub fn new(id: usize, shared: Arc<Shared>, strand: Option<Strand>) -> Core {
         let count = shared.shard_count();
         let config = shared.config();
         let mut strands: Vec<_> = (0..count).map(|_| None).collect();
-        strands[id] = Some(strand);
+        strands[id] = strand;
         let mut stats = Stats::default();
         stats.follow(&config);
         let eviction = policy_of(config.maxmemory_policy, config.maxmemory_samples);
@@ -171,8 +182,7 @@ impl Core {
             config,
             config_version: shared.config_version(),
             shared,
-            places: Vec::new(),
-            free: Vec::new(),
+            places: Places { thread: id, ..Places::default() },
             conn_count: 0,
             strands,
             now_ms: 0,
@@ -180,10 +190,16 @@ impl Core {
             open: None,
             nudged: vec![false; count],
             unsettled: false,
+            lent: Lent::default(),
             mailed: vec![false; count],
             own_mail: VecDeque::new(),
             to_flush: Vec::new(),
             intents: Vec::new(),
+            jobs: VecDeque::new(),
+            held: Vec::new(),
+            sync_waits: Vec::new(),
+            next_sync_ms: 0,
+            journal_policy: format::Policy::default(),
             buffers: Vec::new(),
             output_bytes: 0,
             suspect_bytes: 0,
@@ -214,6 +230,7 @@ impl Core {
     /// A turn begins: the time is this, and the configuration is the newest.
     pub fn begin_turn(&mut self, now_ms: i64) {
         self.now_ms = self.now_ms.max(now_ms);
+        self.forget_lent();
         self.adopt_config();
         self.adopt_alerts();
     }
@@ -233,6 +250,7 @@ impl Core {
             self.slowlog.trim(&self.config);
             self.adopt_output_limits();
             self.adopt_script_limits();
+            self.next_sync_ms = 0;
         }
     }
 
@@ -312,16 +330,8 @@ impl Core {
 
     /// A new connection's place.
     pub fn open_conn(&mut self, peer: Peer) -> Token {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
-            (self.places.len() - 1) as u32
-        });
-        let place = &mut self.places[index as usize];
-        let token = Token { index, generation: place.generation };
-        let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
-        let mut conn = Box::new(Conn::new(token, id, peer, self.now_ms));
-        conn.session.authenticated = self.config.requirepass.is_empty();
-        place.conn = Some(conn);
+        let is_open = self.config.requirepass.is_empty();
+        let token = self.places.add(peer, &self.shared, is_open, self.now_ms);
         self.conn_count += 1;
         token
     }
@@ -329,13 +339,18 @@ impl Core {
     /// Takes a connection out of its place to work on it; put it back with [`Core::check_in`].
     #[inline]
     pub fn check_out(&mut self, token: Token) -> Option<Box<Conn>> {
-        let place = self.places.get_mut(token.index as usize)?;
+        let place = self.places.list.get_mut(token.index as usize)?;
         if place.generation != token.generation { None } else { place.conn.take() }
+    }
+
+    /// Whether a connection is still there.
+    pub(crate) fn is_there(&self, token: Token) -> bool {
+        self.places.list.get(token.index as usize).is_some_and(|place| place.generation == token.generation)
     }
 
     /// Whether a connection is taken out of its place at the moment.
     pub(crate) fn is_out(&self, token: Token) -> bool {
-        let place = self.places.get(token.index as usize);
+        let place = self.places.list.get(token.index as usize);
         place.is_some_and(|place| place.generation == token.generation && place.conn.is_none())
     }
 
@@ -357,7 +372,7 @@ impl Core {
             self.to_flush.push(conn.token);
         }
         let index = conn.token.index as usize;
-        self.places[index].conn = Some(conn);
+        self.places.list[index].conn = Some(conn);
     }
 
     /// Puts a connection back that has just been flushed.
@@ -366,7 +381,7 @@ impl Core {
             return self.let_go(*conn);
         }
         let index = conn.token.index as usize;
-        self.places[index].conn = Some(conn);
+        self.places.list[index].conn = Some(conn);
     }
 
     /// Closes connections that have been silent for too long (`timeout`).
@@ -413,7 +428,7 @@ impl Core {
 
     /// The socket of a connection is removed: its place is free for another. Not before, since the driver has places too.
     pub fn free_place(&mut self, token: Token) {
-        self.free.push(token.index);
+        self.places.free.push(token.index);
     }
 
     /// A connection is over: its socket is to be closed, its WATCH is undone.
@@ -423,7 +438,7 @@ impl Core {
         if let Some(ticket) = conn.ticket {
             self.forget_wait(ticket);
         }
-        let place = &mut self.places[conn.token.index as usize];
+        let place = &mut self.places.list[conn.token.index as usize];
         place.generation = (place.generation + 1) & 0x00ff_ffff;
         self.conn_count -= 1;
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
@@ -432,7 +447,7 @@ impl Core {
 
     /// Every connection that is in its place.
     pub fn conns(&self) -> impl Iterator<Item = &Conn> {
-        self.places.iter().filter_map(|place| place.conn.as_deref())
+        self.places.list.iter().filter_map(|place| place.conn.as_deref())
     }
 
     /// Bytes of memory that the connections take.

@@ -4,6 +4,7 @@
 //! those that sleep. Clients' commands go on meanwhile, as in Redis; they are refused only where nothing may be thrown out.
 use super::core::Core;
 use crate::config::MaxmemoryPolicy;
+use crate::persist::record::{Ties, seal};
 use crate::pubsub::Outside;
 use crate::serve::finish_effects;
 use shards::call::Call;
@@ -88,10 +89,19 @@ impl Core {
         let strand = self.strands[self.id].as_mut()?;
         let mut nowhere = Reply::default();
         let shards = std::slice::from_mut(&mut strand.shard);
+        self.effects.listen.records = shards[0].tail.is_some();
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let freed = (0..STEP).map_while(|_| evict_one(&mut cx.keys, policy)).sum::<usize>();
         let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        if seal(
+            &self.shared.journal,
+            std::slice::from_mut(&mut strand.shard),
+            &mut self.effects,
+            Ties::default(),
+        ) {
+            strand.shard.tail.iter_mut().for_each(|tail| tail.touch_all());
+        }
         (freed > 0).then_some(freed)
     }
 }

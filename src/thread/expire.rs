@@ -4,6 +4,7 @@
 //! core however many keys expire at once. While little is found a slice ends early; when a whole round finds nothing and nothing
 //! changes meanwhile, the rounds come ever more rarely, so that an idle server sleeps.
 use super::core::Core;
+use crate::persist::record::{Ties, seal};
 use crate::pubsub::Outside;
 use crate::serve::finish_effects;
 use crate::shared::Paused;
@@ -100,10 +101,17 @@ impl Core {
         let mut nowhere = Reply::default();
         let shards = std::slice::from_mut(&mut strand.shard);
         self.effects.names_changes = self.shared.exchange.is_watched();
+        self.effects.listen.records = shards[0].tail.is_some();
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let progress = sweep(&mut cx.keys, budget);
         let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        seal(
+            &self.shared.journal,
+            std::slice::from_mut(&mut strand.shard),
+            &mut self.effects,
+            Ties::default(),
+        );
         progress
     }
 }

@@ -3,21 +3,27 @@
 //! One turn: reap completions, carrying out the commands that came → mail → the own shard's queue → background work within a slice
 //! → one send for each connection that has output → wake who got mail and sleeps → leave the strand at the door if there
 //! is nothing to do → one enter of the kernel for all of it.
+mod busy;
 pub mod conn;
 pub mod core;
 pub mod evict;
 pub mod expire;
+mod journal;
+mod lent;
 pub mod overflow;
+pub(crate) mod places;
 mod save;
 mod snapshot;
 mod turn;
 pub mod wait;
+pub mod waitaof;
 
 use self::conn::{Hold, Peer};
 use self::core::{Core, INPUT_BYTES_PAUSE, Intent};
 use crate::net::{Completion, Driver, Token};
+use crate::persist::clerk::Clerk;
 use crate::queues::Mail;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -50,6 +56,8 @@ pub struct Thread {
     listeners: Vec<Listener>,
     next_tick_ms: i64,
     next_thread: usize,
+    /// Who waits for the disk on its behalf, once there is something to write.
+    clerk: Option<Clerk>,
 }
 
 impl Thread {
@@ -57,17 +65,19 @@ impl Thread {
     #[must_use]
     pub fn new(core: Core, driver: Driver) -> Thread {
         core.shared.mailboxes[core.id].set_waker(driver.waker());
-        Thread { core, driver, listeners: Vec::new(), next_tick_ms: 0, next_thread: 0 }
+        Thread { core, driver, listeners: Vec::new(), next_tick_ms: 0, next_thread: 0, clerk: None }
     }
 
     /// Accepts from this socket, on behalf of all threads.
     pub fn listen(&mut self, socket: OwnedFd, is_unix: bool) {
+        self.core.places.listening.push((socket.as_raw_fd(), is_unix));
         self.driver.listen(self.listeners.len(), socket);
         self.listeners.push(if is_unix { Listener::Unix } else { Listener::Tcp });
     }
 
     /// Accepts from these sockets in place of those over TCP.
     fn listen_instead(&mut self, sockets: Vec<OwnedFd>) {
+        self.core.places.listening.retain(|(_, is_unix)| *is_unix);
         for (number, listener) in self.listeners.iter_mut().enumerate() {
             if *listener == Listener::Tcp {
                 *listener = Listener::Closed;
@@ -102,6 +112,7 @@ impl Thread {
     /// What came from the sockets.
     fn reap(&mut self) {
         while let Some(completion) = self.driver.next() {
+            self.core.places.unreaped = self.driver.untaken();
             match completion {
                 Completion::Received { token, bytes } => {
                     if let Some(mut conn) = self.core.check_out(token) {
@@ -120,10 +131,13 @@ impl Thread {
 
     /// Everything that is not the sockets': mail, the shard's queue, background work, and what is to be sent.
     fn work(&mut self) {
+        self.catch_up_with_places();
         self.core.serve_own();
         self.read_mail();
         self.tick();
         self.core.settle();
+        self.catch_up_with_places();
+        self.write_journal();
         self.publish();
         self.flush();
         self.wake_others();
@@ -221,9 +235,11 @@ impl Thread {
         }
         let tick_ms = 1000 / i64::from(self.core.config.hz.clamp(1, 500));
         self.core.snapshot_slice();
+        self.core.keep_journal();
         self.core.evict_slice();
         self.core.sweep_slice(tick_ms);
         self.core.end_waits();
+        self.core.end_sync_waits();
         self.core.end_pause();
         if now_ms < self.next_tick_ms {
             return;
@@ -246,8 +262,12 @@ impl Thread {
     fn flush(&mut self) {
         while let Some(token) = self.core.to_flush.pop() {
             let Some(mut conn) = self.core.check_out(token) else { continue };
-            conn.listed = false;
             conn.dead |= conn.given_up;
+            if !conn.dead && !self.core.may_send(&mut conn) {
+                self.core.check_in_flushed(conn);
+                continue;
+            }
+            conn.listed = false;
             if !conn.out.is_empty() && conn.sending_bytes == 0 {
                 conn.sending_bytes = conn.out.len();
                 self.core.output_bytes += conn.out.len();
@@ -325,7 +345,9 @@ impl Thread {
         let ticks = times_out || self.core.watches_unread;
         let snapshot = self.core.snapshot_due_in_ms().map(Duration::from_millis);
         let save = self.core.save_due_in_ms().map(Duration::from_millis);
-        let persist = snapshot.into_iter().chain(save);
+        let journal = self.core.journal_due_in_ms().into_iter().chain(self.core.sync_wait_due_in_ms()).min();
+        let journal = journal.map(|ms| Duration::from_millis(ms as u64));
+        let persist = snapshot.into_iter().chain(save).chain(journal).chain(self.gathering_patience());
         ticks.then_some(tick).into_iter().chain(sweep).chain(wait).chain(pause).chain(persist).min()
     }
 
@@ -335,6 +357,7 @@ impl Thread {
         while wall_ms() < until
             && self.core.conns().any(|conn| !conn.out.is_empty() || conn.sending_bytes > 0)
         {
+            self.write_journal();
             let waiting: Vec<_> =
                 self.core.conns().filter(|conn| !conn.out.is_empty()).map(|conn| conn.token).collect();
             self.core.to_flush.extend(waiting);
@@ -348,6 +371,7 @@ impl Thread {
                 }
             }
         }
+        self.core.leave_strand();
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ impl Core {
         loop {
             // Several at once: the processor fetches the later ones while the first are read.
             while self.own_mail.len() < READ_TOGETHER
-                && let Some(mail) = mailbox.receive()
+                && let Some(mail) = self.places.held_mail.pop_front().or_else(|| mailbox.receive())
             {
                 if let Mail::Ran(run) = &mail {
                     run.look_at();
@@ -41,7 +41,7 @@ impl Core {
                     None => {}
                 }
             }
-            if self.own_mail.is_empty() && mailbox.is_empty() {
+            if self.own_mail.is_empty() && self.places.held_mail.is_empty() && mailbox.is_empty() {
                 return None;
             }
         }
@@ -64,6 +64,8 @@ impl Core {
         let (queue, mailbox) = (&shared.queues[self.id], &shared.mailboxes[self.id]);
         if self.stop
             || !self.own_mail.is_empty()
+            || !self.places.held_mail.is_empty()
+            || !self.places.to_feed.is_empty()
             || !self.to_flush.is_empty()
             || !mailbox.is_empty()
             || shared.exchange.has_post(self.id)

@@ -7,6 +7,7 @@ use super::conn::{Assembly, Conn, Hold};
 use super::core::Core;
 use crate::coordinate::unit::Part;
 use crate::net::Token;
+use crate::persist::needs::Needs;
 use crate::queues::Request;
 use crate::table::CommandId;
 use shards::keyspace::hash::{KeyedMap, keyed_map};
@@ -149,6 +150,7 @@ impl Core {
         if let Some(mut conn) = self.check_out(ticket.token) {
             conn.hold = None;
             conn.ticket = None;
+            self.raise_for_push(&mut conn);
             conn.answered(ticket.sequence, reply.unwrap_or(ticket.in_vain), &mut self.pool);
             self.feed_input(&mut conn);
             self.check_in(conn);
@@ -216,7 +218,13 @@ impl Core {
         part.batch.push(id, waiter.db, waiter.args.iter().map(|arg| &**arg), None);
         part.act = crate::coordinate::batch::Act::Retry(waiter);
         let origin = crate::coordinate::batch::Origin { thread: self.id, token, sequence: u64::MAX };
-        self.push_unit(origin, crate::coordinate::unit::Kind::Gathered, &shards, vec![part]);
+        self.push_unit(
+            origin,
+            crate::coordinate::unit::Kind::Gathered,
+            &shards,
+            vec![part],
+            Needs::default(),
+        );
     }
 
     /// Ends the waiting of the connection with this id; whether it waited.

@@ -109,7 +109,7 @@ impl Station {
     ) -> Station {
         let start_ms = shared.started_ms;
         let strand = Strand { shard: Box::new(Shard::new(id, shard_count, 1, id as u64)), stalled: None };
-        let mut core = Core::new(id, shared, strand);
+        let mut core = Core::new(id, shared, Some(strand));
         let clients = clients
             .into_iter()
             .map(|(number, client)| (number, core.open_conn(Peer::default()), client))

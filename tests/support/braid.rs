@@ -21,23 +21,32 @@ impl Braid {
         let directory =
             std::env::temp_dir().join(format!("braid-test-{}-{}", std::process::id(), address.port()));
         std::fs::create_dir_all(&directory).expect("a directory");
-        let log = std::fs::File::create(directory.join("log")).expect("a log");
-        let child = command(flags)
-            .args(["--port", &address.port().to_string(), "--dir"])
-            .arg(&directory)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a handle"))
-            .stderr(log)
-            .spawn()
-            .expect("the server starts");
+        let child = spawn(flags, address, &directory);
         let mut braid = Braid { child, address, directory };
+        braid.wait_until_it_accepts();
+        braid
+    }
+
+    /// Ends it without a word, and starts another over what it left.
+    pub(crate) fn kill_and_start(&mut self, flags: &[&str]) {
+        self.kill_and_spawn(flags);
+        self.wait_until_it_accepts();
+    }
+
+    /// The same, without waiting until it serves.
+    pub(crate) fn kill_and_spawn(&mut self, flags: &[&str]) {
+        let _ended = self.child.kill().and_then(|()| self.child.wait());
+        self.address = free_address();
+        self.child = spawn(flags, self.address, &self.directory);
+    }
+
+    pub(crate) fn wait_until_it_accepts(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            let ended = braid.child.try_wait().expect("a child's state");
-            assert!(ended.is_none() && Instant::now() < deadline, "it does not serve:\n{}", braid.log());
+        while TcpStream::connect(self.address).is_err() {
+            let ended = self.child.try_wait().expect("a child's state");
+            assert!(ended.is_none() && Instant::now() < deadline, "it does not serve:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
-        braid
     }
 
     pub(crate) fn log(&self) -> String {
@@ -104,6 +113,19 @@ impl Drop for Braid {
 #[expect(clippy::print_stderr, reason = "tests that skip or count have to say so")]
 pub(crate) fn tell(text: &str) {
     eprintln!("{text}");
+}
+
+fn spawn(flags: &[&str], address: SocketAddr, directory: &Path) -> Child {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.join("log"));
+    let log = log.expect("a log");
+    command(flags)
+        .args(["--port", &address.port().to_string(), "--dir"])
+        .arg(directory)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a handle"))
+        .stderr(log)
+        .spawn()
+        .expect("the server starts")
 }
 
 fn command(flags: &[&str]) -> Command {

@@ -226,7 +226,7 @@ impl Target for SimulatedTarget {
         let shared = Arc::new(shared);
         let station = |id| {
             let shard = Box::new(Shard::new(id, count, databases, id as u64));
-            let core = Core::new(id, Arc::clone(&shared), Strand { shard, stalled: None });
+            let core = Core::new(id, Arc::clone(&shared), Some(Strand { shard, stalled: None }));
             Station { core, is_asleep: false, is_woken: false }
         };
         self.stations = (0..count).map(station).collect();

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 #[derive(Debug, Parser)]
 #[command(name = "compare", version)]
 struct Args {
-    /// Suites: issue, throughput, units, types, memory, growth, persistence
-    #[arg(required = true, value_parser = ["issue", "throughput", "units", "types", "memory", "growth", "persistence"])]
+    /// Suites: issue, throughput, units, types, messages, memory, growth, persistence
+    #[arg(required = true, value_parser = ["issue", "throughput", "units", "types", "messages", "memory", "growth", "persistence"])]
     suites: Vec<String>,
     /// Servers: redis, valkey, braid, braid-epoll, floor, floor-epoll
     #[arg(long, value_delimiter = ',', default_value = "redis,valkey,braid,floor")]

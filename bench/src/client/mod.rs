@@ -2,5 +2,6 @@
 
 pub mod connection;
 pub mod epoll;
+pub mod listeners;
 pub mod plain;
 pub mod replies;

@@ -1,7 +1,8 @@
 //! The suites about speed: which load, on which cores, for which tables.
 
 use super::servers::Setup;
-use super::types;
+use super::{messages, types};
+use crate::client::listeners::Part;
 
 /// One load, applied to every server in turn: a line of a table.
 #[derive(Clone, Debug)]
@@ -23,6 +24,17 @@ pub struct Case {
     pub preload: Vec<(u64, String)>,
     /// A measurement ends after this many units, before what was filled in is used up.
     pub units_max: Option<u64>,
+    /// Other clients that take part.
+    pub beside: Option<Beside>,
+}
+
+/// Clients beside the load.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    /// What they do.
+    pub part: Part,
+    /// How many messages of theirs a unit is; it counts when all are heard. 0: they come and go.
+    pub heard_of_unit: u64,
 }
 
 /// Cases on servers that are started the same way: a table.
@@ -56,6 +68,7 @@ pub fn suite(name: &str) -> Option<Vec<Group>> {
         "throughput" => Some(throughput()),
         "units" => Some(units()),
         "types" => Some(types::groups()),
+        "messages" => Some(messages::groups()),
         _ => None,
     }
 }
@@ -122,6 +135,7 @@ fn unit_group(shards: usize) -> Group {
             floor_reply: None,
             preload: Vec::new(),
             units_max: None,
+            beside: None,
         };
         cases.push(case("GET", &[(1, GET)]));
         cases.push(case("MGET 10 keys", &[(1, &format!("MGET {}", ten("{key}")))]));
@@ -160,6 +174,7 @@ fn get_and_set(connections: usize, depth: u64, name: &str) -> [Case; 2] {
         floor_reply: Some(reply),
         preload: Vec::new(),
         units_max: None,
+        beside: None,
     };
     [case("GET", GET, "value"), case("SET", SET, "ok")]
 }
@@ -171,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_case_can_be_sent() {
-        for name in ["issue", "throughput", "units", "types"] {
+        for name in ["issue", "throughput", "units", "types", "messages"] {
             for group in suite(name).unwrap() {
                 let shape = KeyShape { prefix: "key:".to_owned(), bytes: 16, count: group.keys };
                 for case in &group.cases {

@@ -3,6 +3,7 @@
 pub mod cases;
 pub mod growth;
 pub mod memory;
+pub mod messages;
 pub mod saving;
 pub mod servers;
 pub mod speed;

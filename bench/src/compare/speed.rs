@@ -1,20 +1,27 @@
 //! Runs a group of cases: the same load on every server in turn, round after round, with what it cost each of them.
 
 use std::io;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::cases::{Case, Group};
 use super::servers::{Running, Setup, version};
 use super::{Bench, median, say};
+use crate::client::listeners::Listeners;
 use crate::driver::Goal;
 use crate::fleet::{Fleet, Plan};
 use crate::histogram::Latencies;
+use crate::machine;
 use crate::outcome::Outcome;
 use crate::process::{CpuReading, CpuTime};
 use crate::report;
 use crate::workload::{Distribution, KeyShape, Workload};
+
+/// How long listeners may be behind when the load is over.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One measurement of one server.
 #[derive(Clone, Debug)]
@@ -319,14 +326,60 @@ fn measure(bench: &Bench, group: &Group, case: &Case, running: &Running, round: 
     };
     let workload = workload(&case.units, group.keys, plan.distribution, 3)?;
     prepare(running, case)?;
-    let mut fleet = Fleet::connect(&plan, &workload)?;
+    let Some(beside) = &case.beside else {
+        return measure_load(bench, case, running, &plan, &workload, |_| Ok(()));
+    };
+    let mut listeners = Listeners::connect(running.address, &beside.part)?;
+    let (stop, heard) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let listening = scope.spawn(|| {
+            if !group.load_cores.is_empty() {
+                machine::pin(&group.load_cores)?;
+            }
+            listeners.listen(&stop, &heard)
+        });
+        let sample = measure_load(bench, case, running, &plan, &workload, |units| {
+            await_heard(&heard, units * beside.heard_of_unit, || listening.is_finished())
+        });
+        stop.store(true, Ordering::Relaxed);
+        listening.join().expect("a listener does not panic").and(sample)
+    })
+}
+
+/// Waits until so much was heard, or nobody hears any more.
+fn await_heard(heard: &AtomicU64, wanted: u64, is_over: impl Fn() -> bool) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while heard.load(Ordering::Relaxed) < wanted && !is_over() {
+        if Instant::now() > deadline {
+            let text = format!("{} messages of {wanted} were heard", heard.load(Ordering::Relaxed));
+            return Err(io::Error::other(text));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Measures the load alone; `finish` waits until what so many units have set off is over.
+fn measure_load(
+    bench: &Bench,
+    case: &Case,
+    running: &Running,
+    plan: &Plan,
+    workload: &Workload,
+    finish: impl Fn(u64) -> io::Result<()>,
+) -> io::Result<Sample> {
+    let mut fleet = Fleet::connect(plan, workload)?;
     let progress = AtomicU64::new(0);
     let warmup_max = case.units_max.map(|units| units / 10);
     let goal = Goal { duration: Some(bench.scale.warmup), units: warmup_max, ..Goal::default() };
     let warmup = fleet.run(&goal, &progress)?;
+    finish(warmup.units)?;
     let goal = Goal { duration: Some(bench.scale.round), units: case.units_max, ..Goal::default() };
     let before = CpuReading::of(running.pid())?;
     let mut outcome = fleet.run(&goal, &progress)?;
+    let replied = Instant::now();
+    finish(warmup.units + outcome.units)?;
+    outcome.elapsed += replied.elapsed();
     let cpu = CpuReading::of(running.pid())?.since(&before);
     // What goes wrong before the measurement is wrong all the same.
     outcome.errors += warmup.errors;

@@ -172,5 +172,6 @@ fn case((name, preload, units): &Row, connections: usize, depth: u64, suffix: &s
             some => some.iter().map(|(count, text)| (*count, (*text).to_owned())).collect(),
         },
         units_max: is_popped.then_some(POPPED),
+        beside: None,
     }
 }

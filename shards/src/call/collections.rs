@@ -50,7 +50,7 @@ impl Keys<'_> {
                 let used = access::used(entry.view().lru(), hand.now_ms, hand.settings, hand.dice);
                 entry.view().set_lru(used);
             }
-            change_kind(entry, hand, change)
+            change_kind(entry, key, hand, change)
         });
         match altered {
             None => Ok(None),
@@ -65,7 +65,7 @@ impl Keys<'_> {
         key: Key<'_>,
         change: impl FnOnce(&mut K, &mut Hand<'_>) -> T,
     ) -> Option<Altered<T>> {
-        self.alter_entry(key, |entry, hand| change_kind(entry, hand, change)).flatten()
+        self.alter_entry(key, |entry, hand| change_kind(entry, key, hand, change)).flatten()
     }
 
     /// The same where a key that holds nothing gets a collection first; one that stays empty is not kept.
@@ -121,10 +121,11 @@ impl Keys<'_> {
 #[inline]
 fn change_kind<K: Kind, T>(
     entry: &mut Entry,
+    key: Key<'_>,
     hand: &mut Hand<'_>,
     change: impl FnOnce(&mut K, &mut Hand<'_>) -> T,
 ) -> Option<(Altered<T>, bool)> {
-    entry.alter(|object: &mut K| {
+    entry.alter(key.bytes(), |object: &mut K| {
         let had_deadlines = object.has_deadlines();
         let value = change(object, hand);
         let is_timed_now = object.has_deadlines() && !had_deadlines;

@@ -16,6 +16,7 @@ fn minutes(now_ms: i64) -> u32 {
 #[inline]
 #[must_use]
 pub fn fresh(now_ms: i64, settings: &Settings) -> u32 {
+    let now_ms = settings.loading_at_ms.unwrap_or(now_ms);
     if settings.lfu { minutes(now_ms) << 8 | LFU_INITIAL } else { (now_ms / 1000) as u32 & LRU_MASK }
 }
 
@@ -23,6 +24,7 @@ pub fn fresh(now_ms: i64, settings: &Settings) -> u32 {
 #[inline]
 #[must_use]
 pub fn used(bits: u32, now_ms: i64, settings: &Settings, dice: &mut Dice) -> u32 {
+    let now_ms = settings.loading_at_ms.unwrap_or(now_ms);
     if !settings.lfu {
         return (now_ms / 1000) as u32 & LRU_MASK;
     }
@@ -41,6 +43,7 @@ pub fn restored(
     now_ms: i64,
     settings: &Settings,
 ) -> Option<u32> {
+    let now_ms = settings.loading_at_ms.unwrap_or(now_ms);
     if settings.lfu {
         frequency.map(|frequency| minutes(now_ms) << 8 | u32::from(frequency))
     } else {

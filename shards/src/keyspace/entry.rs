@@ -9,19 +9,28 @@
 //! then        the key, then the value (or, for big ones, a pointer to it)
 //! ```
 //!
+//! A small collection is such a value: it tells its own length, and grows and shrinks where it is.
+//!
 //! A 16-byte key with an 8-byte value takes 30 bytes, with an integer below 2^23 exactly 24.
 #![expect(
     unsafe_code,
     reason = "the packed layout is read and written through raw pointers; nothing of them leaves this file"
 )]
+mod lent;
+
 use super::value::{StrRef, Value};
-use crate::values::{Held, Kind, Object};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use crate::memory::layout_of;
+use crate::values::run::Run;
+use crate::values::{FIRST_IN_LINE, Held, Kind, Object, bytes_in_line};
+use lent::Lent;
+use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// Values up to this many bytes are packed beside their key.
+/// Values up to this many bytes are packed beside their key; collections where the key is no longer than that either.
 const INLINE_BYTES_MAX: usize = 1024;
+const _: () =
+    assert!(INLINE_BYTES_MAX + 32 < Run::LEAD_MAX, "what is before a collection is told in 16 bits");
 /// Redis calls strings up to this length `embstr`, longer ones `raw`.
 pub const EMBEDDED_BYTES_MAX: usize = 44;
 
@@ -43,7 +52,8 @@ const SHORT_RAW: u8 = 3;
 const MIDDLE: u8 = 4;
 /// A pointer to a `Vec<u8>`, always `raw`.
 const HEAP: u8 = 5;
-/// Beyond this a word of a collection: the form is [`Kind::FORM`].
+/// Beyond this a word of a collection: the form is [`Kind::FORM`]. Beyond that, from [`FIRST_IN_LINE`] on, the collection
+/// itself: the form is one of [`Kind::IN_LINE`].
 const LAST_STRING: u8 = HEAP;
 
 /// An owned entry. The table keeps its address in a word, so it is made from and into one.
@@ -123,20 +133,41 @@ impl<'a> EntryRef<'a> {
     #[inline]
     #[must_use]
     pub fn as_kind<K: Kind>(self) -> Option<Held<'a, K>> {
-        (self.byte(0) & FORM == K::FORM).then(|| {
+        let form = self.byte(0) & FORM;
+        if form == K::FORM {
             // SAFETY: this form's word is one of this kind, which the entry owns; a look never frees it.
-            Held::new(unsafe { K::from_word(self.word()) })
-        })
+            Some(Held::new(unsafe { K::from_word(self.word()) }))
+        } else if K::IN_LINE.contains(&form) {
+            // SAFETY: a collection of this form stands in the entry, which owns it; a look never frees it.
+            unsafe { K::from_run(form, self.run()) }.map(Held::new)
+        } else {
+            None
+        }
     }
 
     /// The value, where it is a collection.
     #[must_use]
     pub fn as_object(self) -> Option<Held<'a, Object>> {
-        let form = self.byte(0) & FORM;
-        (form > LAST_STRING).then(|| {
+        match self.byte(0) & FORM {
+            0..=LAST_STRING => None,
+            // SAFETY: a collection of this form stands in the entry, which owns it; a look never frees it.
+            form @ FIRST_IN_LINE.. => Some(Held::new(unsafe { Object::from_run(form, self.run()) })),
             // SAFETY: the form's word is one of its kind, which the entry owns; a look never frees it.
-            Held::new(unsafe { Object::from_parts(form, self.word()) })
-        })
+            form => Some(Held::new(unsafe { Object::from_parts(form, self.word()) })),
+        }
+    }
+
+    /// Whether it has a collection in line.
+    #[cfg(test)]
+    fn is_in_line(self) -> bool {
+        self.byte(0) & FORM >= FIRST_IN_LINE
+    }
+
+    /// The run of a collection in line.
+    #[inline]
+    fn run(self) -> Run {
+        let (key_at, key_len) = self.key_place();
+        Run::behind(self.at, key_at + key_len)
     }
 
     /// The word of a collection.
@@ -249,7 +280,7 @@ impl<'a> EntryRef<'a> {
                 own + crate::memory::allocation_bytes(size_of::<Vec<u8>>())
                     + crate::memory::allocation_bytes(self.heap(shape).capacity())
             }
-            0..=LAST_STRING => own,
+            0..=LAST_STRING | FIRST_IN_LINE.. => own,
             _ => own + self.as_object().map_or(0, |object| object.memory_bytes()),
         }
     }
@@ -263,6 +294,8 @@ impl<'a> EntryRef<'a> {
             INT24 => 3,
             SHORT | SHORT_RAW => usize::from(self.byte(key_at - 1)),
             MIDDLE => usize::from(u16::from_le_bytes(self.array(key_at - 2))),
+            // SAFETY: a collection of this form stands there.
+            FIRST_IN_LINE.. => unsafe { bytes_in_line(form, self.at(key_at + key_len)) },
             _ => 8,
         };
         Shape { form, key_len, key_at, value_len }
@@ -325,7 +358,10 @@ impl<'a> EntryRef<'a> {
             (_, Value::Int(value)) => self.put(at, &value.to_le_bytes()),
             (HEAP, Value::Owned(bytes)) => self.put_heap(at, bytes),
             (HEAP, Value::Bytes(bytes) | Value::Raw(bytes)) => self.put_heap(at, bytes.to_vec()),
-            (_, Value::Object(object)) => self.put(at, &object.into_parts().1.to_le_bytes()),
+            (_, Value::Object(object)) => match object.as_line() {
+                Some(line) if form >= FIRST_IN_LINE => self.put(at, line.bytes),
+                _ => self.put(at, &object.into_parts().1.to_le_bytes()),
+            },
             (_, Value::Owned(bytes)) => self.put(at, &bytes),
             (_, Value::Bytes(bytes) | Value::Raw(bytes)) => self.put(at, bytes),
         }
@@ -348,7 +384,7 @@ impl Entry {
     /// Packs a key and its value.
     #[must_use]
     pub fn new(key: &[u8], value: Value<'_>, expires_at_ms: Option<i64>, lru: u32, version: bool) -> Entry {
-        let (form, value_len) = form_of(&value);
+        let (form, value_len) = form_of(&value, key.len());
         let long = key.len() > usize::from(u8::MAX);
         let key_len_bytes = if long { 4 } else { 1 };
         let expiry_bytes = if expires_at_ms.is_some() { 8 } else { 0 };
@@ -416,27 +452,30 @@ impl Entry {
         (shape.form == HEAP).then(|| self.heap_mut(shape))
     }
 
-    /// Changes the collection, if it is of this kind. It may move and change its encoding.
-    pub fn alter<K: Kind, T>(&mut self, change: impl FnOnce(&mut K) -> T) -> Option<T> {
-        let shape = self.view().shape();
-        if shape.form != K::FORM {
+    /// Changes the collection, if it is of this kind. It may move and change its encoding, and the entry may move with it.
+    /// `key` is the entry's own.
+    #[inline]
+    pub fn alter<K: Kind, T>(&mut self, key: &[u8], change: impl FnOnce(&mut K) -> T) -> Option<T> {
+        debug_assert!(self.view().has_key(key), "the key is the entry's own");
+        let form = self.view().byte(0) & FORM;
+        let value = if form == K::FORM {
+            // SAFETY: the word is one of this kind, and the entry lets go of it until it is back.
+            unsafe { K::from_word(self.view().word()) }
+        } else if K::IN_LINE.contains(&form) {
+            // SAFETY: a collection of this form stands in the entry, which lets go of all it has until it is back.
+            unsafe { K::from_run(form, self.view().run()) }?
+        } else {
             return None;
-        }
-        // SAFETY: the word is one of this kind and the entry owns it; until the changed one is back, the entry holds a number,
-        // so that a panic on the way loses the collection and frees nothing twice.
-        let mut value = unsafe { K::from_word(self.view().word()) };
-        let flags = self.view().byte(0);
-        self.view().put(0, &[flags & !FORM | INT64]);
-        let result = change(&mut value);
-        self.view().put(shape.value_at(), &value.into_word().to_le_bytes());
-        self.view().put(0, &[flags]);
-        Some(result)
+        };
+        let mut lent = Lent::new(self, key, value);
+        Some(change(lent.value_mut()))
     }
 
-    /// Takes the collection out, if it is one; the entry holds a number then.
+    /// Takes a collection out that has memory of its own; the entry holds a number then.
     pub fn take_object(&mut self) -> Option<Object> {
-        let (form, word) = (self.view().byte(0) & FORM, self.view().word());
-        (form > LAST_STRING).then(|| {
+        let form = self.view().byte(0) & FORM;
+        (LAST_STRING + 1..FIRST_IN_LINE).contains(&form).then(|| {
+            let word = self.view().word();
             self.view().put(0, &[self.view().byte(0) & !FORM | INT64]);
             // SAFETY: the word is one of the form's kind, and the entry has let go of it.
             unsafe { Object::from_parts(form, word) }
@@ -458,8 +497,8 @@ impl Entry {
     /// Overwrites the value without moving, if it has the same form and length; gives it back otherwise.
     #[inline]
     pub fn overwrite<'v>(&mut self, value: Value<'v>) -> Result<(), Value<'v>> {
-        let (form, len) = form_of(&value);
         let shape = self.view().shape();
+        let (form, len) = form_of(&value, shape.key_len);
         if form >= LAST_STRING || form != shape.form || len != shape.value_len {
             return Err(value);
         }
@@ -527,19 +566,12 @@ impl Drop for Entry {
             let pointer = u64::from_le_bytes(self.view().array(shape.value_at())) as *mut Vec<u8>;
             // SAFETY: the entry owns the vector, which came from a box, and goes away now.
             drop(unsafe { Box::from_raw(pointer) });
-        } else if shape.form > LAST_STRING {
+        } else {
             drop(self.take_object());
         }
         // SAFETY: the allocation was made with the layout of the same total, which never changes while it lives.
         unsafe { dealloc(self.0.as_ptr(), layout_of(shape.total())) };
     }
-}
-
-#[inline]
-fn layout_of(total: usize) -> Layout {
-    // The table keeps three low bits of the address for itself.
-    Layout::from_size_align(total.next_multiple_of(8), 8)
-        .expect("an entry is far smaller than the address space")
 }
 
 #[inline]
@@ -556,9 +588,9 @@ fn length_bytes(form: u8) -> usize {
     }
 }
 
-/// The form that fits a value and the bytes it takes.
+/// The form that fits a value beside a key of so many bytes, and the bytes it takes.
 #[inline]
-fn form_of(value: &Value<'_>) -> (u8, usize) {
+fn form_of(value: &Value<'_>, key_len: usize) -> (u8, usize) {
     let (bytes, raw) = match value {
         Value::Int(value) => {
             return if (-(1 << 23)..1 << 23).contains(value) { (INT24, 3) } else { (INT64, 8) };
@@ -566,7 +598,14 @@ fn form_of(value: &Value<'_>) -> (u8, usize) {
         Value::Bytes(bytes) => (*bytes, false),
         Value::Raw(bytes) => (*bytes, true),
         Value::Owned(bytes) => (bytes.as_slice(), true),
-        Value::Object(object) => return (object.form(), 8),
+        Value::Object(object) => {
+            return match object.as_line() {
+                Some(line) if line.bytes.len() <= INLINE_BYTES_MAX && key_len <= INLINE_BYTES_MAX => {
+                    (line.form, line.bytes.len())
+                }
+                _ => (object.form(), 8),
+            };
+        }
     };
     match bytes.len() {
         0..=255 => (if raw { SHORT_RAW } else { SHORT }, bytes.len()),

@@ -44,13 +44,20 @@ impl<'a, I: Item> WordMut<'a, I> {
         *self.volatile = (*self.volatile + (*self.word & VOLATILE) as u16) - was as u16;
     }
 
-    /// Changes the item in place; where it stands and whether it expires stay as they are.
+    /// Changes the item; it may move, but whether it expires stays as it is.
     #[inline]
     pub(crate) fn change<T>(&mut self, change: impl FnOnce(&mut I) -> T) -> T {
-        // SAFETY: the word holds a live item and is borrowed mutably; the copy is given back to it below, unmoved.
+        // SAFETY: the word holds a live item and is borrowed mutably; what has become of it is given back to the word below,
+        // and a panic ends the process.
         let mut item = ManuallyDrop::new(unsafe { I::from_address(*self.word & ADDRESS) });
         let result = change(&mut item);
-        debug_assert_eq!(ManuallyDrop::into_inner(item).into_address(), *self.word & ADDRESS, "it has moved");
+        let address = ManuallyDrop::into_inner(item).into_address();
+        debug_assert_eq!(
+            address & !ADDRESS,
+            0,
+            "user space ends below 2^48, and items stand on multiples of 8"
+        );
+        *self.word = *self.word & !ADDRESS | address;
         result
     }
 }

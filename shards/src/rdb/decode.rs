@@ -22,6 +22,15 @@ pub enum Step<'a> {
     Done(Loaded<'a>),
 }
 
+/// The type that a version means by a number: Redis, before it released 7.4, and Valkey have given one of them to different forms.
+pub(super) fn meant_by(kind: u8, version: u16) -> u8 {
+    match kind {
+        kind::HASH_2 if version != VERSION_VALKEY => kind::HASH_TTL_EARLY,
+        kind::HASH_TTL_EARLY => kind::UNKNOWN,
+        _ => kind,
+    }
+}
+
 /// A value being read. What it needs is in the windows it is shown, one after the other: of an element that a window does
 /// not hold whole it reads nothing.
 #[derive(Debug)]
@@ -48,12 +57,7 @@ impl Decoder {
     /// A decoder of a type, as the byte before the value tells it, in a version of the format.
     #[must_use]
     pub fn new(kind: u8, version: u16) -> Decoder {
-        // Redis, before it released 7.4, and Valkey have given this number to different forms.
-        let kind = match kind {
-            kind::HASH_2 if version != VERSION_VALKEY => kind::HASH_TTL_EARLY,
-            kind::HASH_TTL_EARLY => kind::UNKNOWN,
-            _ => kind,
-        };
+        let kind = meant_by(kind, version);
         Decoder { kind, left: 0, part: Part::Nothing }
     }
 

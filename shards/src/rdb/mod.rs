@@ -10,6 +10,7 @@
 pub mod crc64;
 pub mod decode;
 pub mod encode;
+pub mod extent;
 mod hash;
 pub mod item;
 mod list;
@@ -26,6 +27,7 @@ mod zset;
 pub use decode::{Decoder, Loaded, Step, decode};
 pub use encode::{encode, encode_object, kind_of, serialized_bytes, version_of};
 pub(crate) use encode::{encode_lent, stream_tail};
+pub use extent::Extent;
 pub use reader::Reader;
 
 /// Types of values, as the byte before a value names them.

@@ -66,6 +66,12 @@ impl<'a> Reader<'a> {
     pub fn left(&self) -> usize {
         self.window.len() - self.at
     }
+    /// What the window still has.
+    #[inline]
+    #[must_use]
+    pub fn ahead(&self) -> &'a [u8] {
+        &self.window[self.at..]
+    }
     /// Reads with `read`; where that fails, as if nothing had been read.
     pub fn whole<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Bad>) -> Result<T, Bad> {
         let at = self.at;
@@ -130,6 +136,23 @@ impl<'a> Reader<'a> {
             Length::Special(super::LZF) => self.compressed().map(Text::Unpacked),
             Length::Special(_) => Err(Bad::Data("a string of no known encoding")),
         }
+    }
+    /// Passes over a string.
+    #[inline]
+    pub fn skip_string(&mut self) -> Result<(), Bad> {
+        let len = match self.length()? {
+            Length::Plain(len) => len,
+            Length::Special(super::INT_8) => 1,
+            Length::Special(super::INT_16) => 2,
+            Length::Special(super::INT_32) => 4,
+            Length::Special(super::LZF) => {
+                let packed_len = self.number()?;
+                self.number()?;
+                packed_len
+            }
+            Length::Special(_) => return Err(Bad::Data("a string of no known encoding")),
+        };
+        self.bytes(len).map(drop)
     }
     /// A string that has to be bytes: a packed collection.
     pub fn blob(&mut self) -> Result<std::borrow::Cow<'a, [u8]>, Bad> {

@@ -1,5 +1,5 @@
 //! Values written and read again, and what strangers may send in their place.
-use super::{Bad, Decoder, Loaded, Reader, Step, decode, encode, kind, kind_of, version_of};
+use super::{Bad, Decoder, Extent, Loaded, Reader, Step, decode, encode, kind, kind_of, version_of};
 use crate::digest;
 use crate::keyspace::{Entry, Value};
 use crate::settings::Settings;
@@ -185,6 +185,30 @@ proptest! {
     }
 
     #[test]
+    fn pieces_that_an_extent_tells_hold_whole_elements(object in object(), step in 1usize..40) {
+        let before = entry(Value::Object(object));
+        let version = version_of(before.view());
+        let (kind, bytes) = written(&before, version);
+        let (mut extent, mut decoder, mut from, mut to) = (Extent::new(kind, version), Decoder::new(kind, version), 0, 0);
+        loop {
+            let mut reader = Reader::new(&bytes[from..to]);
+            let is_whole = extent.step(&mut reader).unwrap();
+            let mut piece = Reader::new(&bytes[from..from + reader.position()]);
+            from += reader.position();
+            match decoder.step(&mut piece, &tiny(), usize::MAX) {
+                Ok(Step::Done(Loaded::Object(object))) => {
+                    prop_assert_eq!(digest::of_value(entry(Value::Object(object)).view()), digest::of_value(before.view()));
+                    break;
+                }
+                Err(Bad::Short) if !is_whole => prop_assert_eq!(piece.left(), 0),
+                other => panic!("{other:?}"),
+            }
+            to = (to + step).min(bytes.len());
+        }
+        prop_assert_eq!(from, bytes.len());
+    }
+
+    #[test]
     fn what_is_cut_off_is_missed(object in object(), at in any::<prop::sample::Index>()) {
         let before = entry(Value::Object(object));
         let version = version_of(before.view());
@@ -217,14 +241,17 @@ proptest! {
 
 /// What is taken from a stranger serves as well as anything else: it is seen whole, changed and written again.
 fn use_up(kind: u8, version: u16, bytes: &[u8]) {
-    let Ok(mut taken) = read(kind, version, bytes, &tiny()) else { return };
+    let mut reader = Reader::new(bytes);
+    let is_whole = Extent::new(kind, version).step(&mut reader) == Ok(true) && reader.left() == 0;
+    let Ok(taken) = read(kind, version, bytes, &tiny()) else { return };
+    assert!(is_whole, "what is read reaches as far as was told");
     let digest = digest::of_value(taken.view());
     assert!(taken.view().memory_bytes() > 0);
     let version = version_of(taken.view());
     let (kind, again) = written(&taken, version);
     let again = read(kind, version, &again, &tiny()).expect("what we write ourselves is sound");
     assert_eq!(digest::of_value(again.view()), digest);
-    if let Some(mut object) = taken.take_object() {
+    if let Some(mut object) = taken.view().as_object().map(|object| object.copy()) {
         change(&mut object);
         while !object.free_some(3) {}
     }
@@ -306,6 +333,8 @@ fn fields_expire_in_every_form() {
         let loaded = decode(kind, version, &bytes, &Settings::default()).unwrap();
         let Loaded::Object(Object::Hash(hash)) = loaded else { panic!("type {kind} is a hash") };
         let of = |field: &[u8]| hash.find(field).map(|pair| pair.expires_at_ms);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!((Extent::new(kind, version).step(&mut reader), reader.left()), (Ok(true), 0));
         assert_eq!((hash.len(), of(b"a"), of(b"b")), (2, Some(Some(1000)), Some(None)), "type {kind}");
     }
 }

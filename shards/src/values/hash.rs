@@ -14,7 +14,8 @@ mod whole;
 
 use super::field::Field;
 use super::listpack::{At, Listpack};
-use super::{Kind, TAG};
+use super::run::Run;
+use super::{Kind, Line, TAG};
 use crate::dice::Dice;
 use crate::digest::Digest;
 use crate::keyspace::StrRef;
@@ -27,6 +28,8 @@ use table::Table;
 const PAIRS: u64 = 0;
 const TIMED: u64 = 1;
 const TABLE: u64 = 2;
+/// The form of pairs that stand in line.
+const PAIRS_IN_LINE: u8 = 11;
 
 /// A hash.
 #[derive(Debug)]
@@ -231,6 +234,7 @@ impl Kind for Hash {
     const FORM: u8 = 6;
     const NAME: &'static str = "hash";
     const TYPE: u32 = 4;
+    const IN_LINE: &'static [u8] = &[PAIRS_IN_LINE];
 
     fn empty() -> Hash {
         Hash::Pairs(Listpack::new())
@@ -254,6 +258,19 @@ impl Kind for Hash {
             // SAFETY: the same, with a box of a table.
             _ => Hash::Table(unsafe { Box::from_raw(address as *mut Table) }),
         }
+    }
+    #[inline]
+    fn as_line(&self) -> Option<Line<'_>> {
+        if let Hash::Pairs(pack) = self { Some(pack.as_line(PAIRS_IN_LINE)) } else { None }
+    }
+    #[inline]
+    fn into_run(self) -> Result<Run, Hash> {
+        if let Hash::Pairs(pack) = self { Ok(pack.into_run()) } else { Err(self) }
+    }
+    #[inline]
+    unsafe fn from_run(form: u8, run: Run) -> Option<Hash> {
+        // SAFETY: only pairs stand in line, and the caller says that they do.
+        (form == PAIRS_IN_LINE).then(|| Hash::Pairs(unsafe { Listpack::from_run(run) }))
     }
     fn len(&self) -> usize {
         match self {

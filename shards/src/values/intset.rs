@@ -6,20 +6,20 @@
 //! bytes an integer (4): 2, 4 or 8   integers (4)   integer …, ascending
 //! ```
 //!
-//! All integers are as wide as the widest that was ever in it. An [`Intset`] is a thin pointer to one allocation; the
-//! capacity is not kept, for it follows from the length: the allocator's size class of it.
+//! All integers are as wide as the widest that was ever in it. An [`Intset`] is a thin pointer into one allocation
+//! ([`Run`]: its own, or an entry's, whose header and key are before it). The capacity is not kept, for it follows from the
+//! length: the allocator's size class of it.
 #![expect(unsafe_code, reason = "a thin pointer to bytes whose length they tell themselves")]
 #[cfg(test)]
 mod tests;
 
-use crate::memory::allocation_bytes;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
-use std::ptr::NonNull;
+use super::Line;
+use super::run::Run;
 
 const HEADER_BYTES: usize = 8;
 
-/// A set of integers exactly as Redis lays it out; one allocation behind a thin pointer, aligned to 8.
-pub struct Intset(NonNull<u8>);
+/// A set of integers exactly as Redis lays it out, behind a thin pointer.
+pub struct Intset(Run);
 
 // SAFETY: an intset owns its allocation as a box does, and holds nothing tied to a thread.
 unsafe impl Send for Intset {}
@@ -70,7 +70,7 @@ impl Intset {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         // SAFETY: the allocation has at least as many bytes as the header tells, and all of them are initialized.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), total_bytes(self.width(), self.len())) }
+        unsafe { std::slice::from_raw_parts(self.0.at(), self.total()) }
     }
 
     /// How many integers.
@@ -91,17 +91,16 @@ impl Intset {
     #[inline]
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        allocation_bytes(total_bytes(self.width(), self.len()))
+        self.0.memory_bytes(self.total())
     }
 
-    /// Gives the address away, whose three low bits are clear; the intset lives on in it.
+    /// Gives the address away, whose three low bits are clear; the intset lives on in it. One with something before it moves
+    /// to an allocation of its own first.
     #[inline]
     #[must_use]
     pub fn into_address(self) -> u64 {
-        let address = self.0.as_ptr() as u64;
-        #[expect(clippy::mem_forget, reason = "ownership moves into the address, until from_address")]
-        std::mem::forget(self);
-        address
+        let alone = if self.0.lead() == 0 { self } else { Intset::copy_of(self.as_bytes()) };
+        alone.into_run().into_address()
     }
 
     /// The intset at an address that [`Intset::into_address`] gave.
@@ -111,7 +110,43 @@ impl Intset {
     #[inline]
     #[must_use]
     pub unsafe fn from_address(address: u64) -> Intset {
-        Intset(NonNull::new(address as *mut u8).expect("an intset has an address"))
+        Intset(Run::at_address(address))
+    }
+
+    /// Where it stands; the intset lives on in that.
+    #[inline]
+    pub(super) fn into_run(self) -> Run {
+        // SAFETY: the one in here is forgotten at once.
+        let run = unsafe { self.0.alias() };
+        #[expect(clippy::mem_forget, reason = "ownership moves into the run, until from_run")]
+        std::mem::forget(self);
+        run
+    }
+
+    /// The intset at a run.
+    ///
+    /// # Safety
+    /// An intset stands there, and nobody else owns it.
+    #[inline]
+    pub(super) unsafe fn from_run(run: Run) -> Intset {
+        Intset(run)
+    }
+
+    /// All of it, as an entry may have it in line with this form.
+    #[inline]
+    pub(super) fn as_line(&self, form: u8) -> Line<'_> {
+        Line { form, bytes: self.as_bytes(), lead: self.0.lead() }
+    }
+
+    /// How long the intset is that begins at an address.
+    ///
+    /// # Safety
+    /// One begins there.
+    #[inline]
+    pub(crate) unsafe fn total_at(at: *const u8) -> usize {
+        // SAFETY: the header is always there; in an entry it has no alignment.
+        let [width, len] = unsafe { at.cast::<[u32; 2]>().read_unaligned() };
+        total_bytes(u32::from_le(width) as usize, u32::from_le(len) as usize)
     }
 
     /// Adds an integer; whether it is new.
@@ -218,24 +253,30 @@ impl Intset {
     }
 
     #[inline]
+    fn total(&self) -> usize {
+        // SAFETY: an intset stands here.
+        unsafe { Intset::total_at(self.0.at()) }
+    }
+
+    #[inline]
     fn header(&self, index: usize) -> usize {
         // SAFETY: the header is always there.
-        let at = unsafe { self.0.cast::<u32>().add(index) };
-        // SAFETY: initialized from the start, and the allocation is aligned to 8.
-        u32::from_le(unsafe { at.read() }) as usize
+        let at = unsafe { self.0.at().cast::<u32>().add(index) };
+        // SAFETY: initialized from the start; in an entry it has no alignment.
+        u32::from_le(unsafe { at.read_unaligned() }) as usize
     }
 
     fn set_header(&mut self, width: usize, len: usize) {
         let len = u32::try_from(len).expect("a set of so many integers is no intset");
         let header = [(width as u32).to_le(), len.to_le()];
-        // SAFETY: the header is always there, and the allocation is aligned to 8.
-        unsafe { self.0.cast::<[u32; 2]>().write(header) };
+        // SAFETY: the header is always there; in an entry it has no alignment.
+        unsafe { self.0.at().cast::<[u32; 2]>().write_unaligned(header) };
     }
 
     #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as for `as_bytes`, and the intset is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_ptr(), total_bytes(self.width(), self.len())) }
+        unsafe { std::slice::from_raw_parts_mut(self.0.at(), self.total()) }
     }
 
     /// Writes an integer that is no wider than the others at an index.
@@ -262,9 +303,10 @@ impl Intset {
         let (from, to) = (total_bytes(width, index + old), total_bytes(width, index + new));
         let end = total_bytes(width, len);
         if new_len > len {
-            self.reallocate(end, total_bytes(width, new_len));
+            // SAFETY: it is that long, and the new one has a header at least.
+            unsafe { self.0.resize(end, total_bytes(width, new_len)) };
             // SAFETY: the allocation reaches to the new end, which is where this ends.
-            let tail = unsafe { self.0.add(end) };
+            let tail = unsafe { self.0.at().add(end) };
             // SAFETY: as above. Every byte below the total is initialized, always.
             unsafe { tail.write_bytes(0, total_bytes(width, new_len) - end) };
         }
@@ -272,30 +314,26 @@ impl Intset {
         self.bytes_mut().copy_within(from..end, to);
         self.set_header(width, new_len);
         if new_len < len {
-            self.reallocate(end, total_bytes(width, new_len));
+            // SAFETY: as above.
+            unsafe { self.0.resize(end, total_bytes(width, new_len)) };
         }
     }
 
-    /// Has the allocator make room for `new_total` bytes where there was room for `total`.
-    #[inline]
-    fn reallocate(&mut self, total: usize, new_total: usize) {
-        let (from, to) = (layout_of(total), layout_of(new_total));
-        if from != to {
-            // SAFETY: the allocation was made with the layout of the same total, and the new size is not zero.
-            let pointer = unsafe { realloc(self.0.as_ptr(), from, to.size()) };
-            self.0 = NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(to));
-        }
+    /// One whose bytes are those of an intset.
+    fn copy_of(bytes: &[u8]) -> Intset {
+        let run = Run::alone(bytes.len());
+        // SAFETY: the fresh allocation has room for all of them.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), run.at(), bytes.len()) };
+        Intset(run)
     }
 
     /// One of `len` zeros, to be filled.
     fn with_room(width: usize, len: usize) -> Intset {
-        let layout = layout_of(total_bytes(width, len));
-        // SAFETY: the layout has a size, for there is always a header.
-        let pointer = unsafe { alloc(layout) };
-        let pointer = NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(layout));
+        let total = total_bytes(width, len);
+        let run = Run::alone(total);
         // SAFETY: the fresh allocation has room for all of them.
-        unsafe { pointer.write_bytes(0, total_bytes(width, len)) };
-        let mut set = Intset(pointer);
+        unsafe { run.at().write_bytes(0, total) };
+        let mut set = Intset(run);
         set.set_header(width, len);
         set
     }
@@ -318,24 +356,17 @@ fn total_bytes(width: usize, len: usize) -> usize {
     HEADER_BYTES + width * len
 }
 
-#[inline]
-fn layout_of(total: usize) -> Layout {
-    Layout::from_size_align(allocation_bytes(total), 8)
-        .expect("an intset is far smaller than the address space")
-}
-
 impl Clone for Intset {
     fn clone(&self) -> Intset {
-        let mut clone = Intset::with_room(self.width(), self.len());
-        clone.bytes_mut().copy_from_slice(self.as_bytes());
-        clone
+        Intset::copy_of(self.as_bytes())
     }
 }
 
 impl Drop for Intset {
     fn drop(&mut self) {
-        // SAFETY: the allocation was made with the layout of this total, and goes away now.
-        unsafe { dealloc(self.0.as_ptr(), layout_of(total_bytes(self.width(), self.len()))) };
+        let total = self.total();
+        // SAFETY: it has this total, and goes away now.
+        unsafe { self.0.free(total) };
     }
 }
 

@@ -31,9 +31,11 @@ impl Lent {
             let tail = tail_of(stream);
             stream.lend().map(|view| Lent::Stream(view, tail))
         };
-        let lent = entry.alter(hash).or_else(|| entry.alter(|set: &mut Set| set.lend().map(Lent::Set)));
-        let lent = lent.or_else(|| entry.alter(|zset: &mut Zset| zset.lend().map(Lent::Zset)));
-        let lent = lent.or_else(|| entry.alter(|list: &mut List| list.lend().map(Lent::List)));
-        lent.or_else(|| entry.alter(stream)).flatten()
+        let key = entry.view().key().to_vec();
+        let lent =
+            entry.alter(&key, hash).or_else(|| entry.alter(&key, |set: &mut Set| set.lend().map(Lent::Set)));
+        let lent = lent.or_else(|| entry.alter(&key, |zset: &mut Zset| zset.lend().map(Lent::Zset)));
+        let lent = lent.or_else(|| entry.alter(&key, |list: &mut List| list.lend().map(Lent::List)));
+        lent.or_else(|| entry.alter(&key, stream)).flatten()
     }
 }

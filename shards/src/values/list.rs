@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "an entry keeps the address of what this holds")]
 use super::listpack::{Listpack, Wanted};
 use super::quicklist::{self, Limit, Quicklist};
-use super::{Kind, TAG};
+use super::run::Run;
+use super::{Kind, Line, TAG};
 use crate::digest::Digest;
 use crate::keyspace::StrRef;
 use crate::memory::allocation_bytes;
@@ -11,6 +12,8 @@ use std::ops::{ControlFlow, Range};
 
 /// The tag of a word that is the address of a quicklist; that of a listpack is 0.
 const QUICK: u64 = 1;
+/// The form of a listpack that stands in line.
+const PACK_IN_LINE: u8 = 12;
 
 /// A list, in one of its encodings. An entry keeps only the address of what is inside.
 #[derive(Debug)]
@@ -58,7 +61,8 @@ impl List {
             && Limit::new(settings.list_listpack_size)
                 .is_exceeded(pack.as_bytes().len() + bytes, pack.len() + count)
         {
-            *self = List::Quick(Box::new(Quicklist::new(std::mem::take(pack), settings)));
+            // A node is an allocation of its own: what stood in an entry has that entry's head before it, which says things of old.
+            *self = List::Quick(Box::new(Quicklist::new(pack.clone(), settings)));
         }
     }
 
@@ -214,6 +218,7 @@ impl Kind for List {
     const FORM: u8 = 7;
     const NAME: &'static str = "list";
     const TYPE: u32 = 1;
+    const IN_LINE: &'static [u8] = &[PACK_IN_LINE];
 
     fn empty() -> Self {
         List::Pack(Listpack::new())
@@ -232,6 +237,19 @@ impl Kind for List {
             // SAFETY: a word without a tag is the address of a listpack, which nobody else turns back.
             List::Pack(unsafe { Listpack::from_address(word) })
         }
+    }
+    #[inline]
+    fn as_line(&self) -> Option<Line<'_>> {
+        if let List::Pack(pack) = self { Some(pack.as_line(PACK_IN_LINE)) } else { None }
+    }
+    #[inline]
+    fn into_run(self) -> Result<Run, List> {
+        if let List::Pack(pack) = self { Ok(pack.into_run()) } else { Err(self) }
+    }
+    #[inline]
+    unsafe fn from_run(form: u8, run: Run) -> Option<List> {
+        // SAFETY: only a listpack stands in line, and the caller says that it does.
+        (form == PACK_IN_LINE).then(|| List::Pack(unsafe { Listpack::from_run(run) }))
     }
     fn len(&self) -> usize {
         match self {

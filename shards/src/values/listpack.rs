@@ -6,29 +6,28 @@
 //! bytes in all (4)   elements (2; 65535: count them)   element …   0xff
 //! ```
 //!
-//! A [`Listpack`] is a thin pointer to one allocation; the capacity is not kept, for it follows from the length: the
-//! allocator's size class of it. So most changes stay where they are, and large listpacks grow by a fifth at a time.
+//! A [`Listpack`] is a thin pointer into one allocation ([`Run`]: its own, or an entry's, whose header and key are before
+//! it). The capacity is not kept, for it follows from the length: the allocator's size class of it. So most changes stay where they are, and large listpacks grow by a fifth at a time.
 #![expect(unsafe_code, reason = "a thin pointer to bytes whose length they tell themselves")]
 mod encoding;
 mod iter;
 #[cfg(test)]
 mod tests;
 
+use super::Line;
+use super::run::Run;
 use crate::keyspace::StrRef;
-use crate::memory::allocation_bytes;
 use crate::number::parse_i64;
 use encoding::{END, Encoded, backlen_bytes, decode, is_backlen, last_entry_bytes, measure};
 pub use iter::Iter;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
-use std::ptr::NonNull;
 
 const HEADER_BYTES: usize = 6;
 const EMPTY_BYTES: usize = HEADER_BYTES + 1;
 /// What the header says where there are this many elements or more.
 const COUNT_UNKNOWN: u16 = u16::MAX;
 
-/// A listpack exactly as Redis lays it out; one allocation behind a thin pointer, aligned to 8.
-pub struct Listpack(NonNull<u8>);
+/// A listpack exactly as Redis lays it out, behind a thin pointer.
+pub struct Listpack(Run);
 
 /// Where an element stands: valid until the listpack changes before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,7 +122,7 @@ impl Listpack {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         // SAFETY: the allocation has at least as many bytes as the header tells, and all of them are initialized.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.total()) }
+        unsafe { std::slice::from_raw_parts(self.0.at(), self.total()) }
     }
 
     /// How many elements.
@@ -147,7 +146,7 @@ impl Listpack {
     #[inline]
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        allocation_bytes(self.total())
+        self.0.memory_bytes(self.total())
     }
 
     /// How many bytes `value` would add.
@@ -157,14 +156,13 @@ impl Listpack {
         Encoded::new(value).len()
     }
 
-    /// Gives the address away, whose three low bits are clear; the listpack lives on in it.
+    /// Gives the address away, whose three low bits are clear; the listpack lives on in it. One with something before it
+    /// moves to an allocation of its own first.
     #[inline]
     #[must_use]
     pub fn into_address(self) -> u64 {
-        let address = self.0.as_ptr() as u64;
-        #[expect(clippy::mem_forget, reason = "ownership moves into the address, until from_address")]
-        std::mem::forget(self);
-        address
+        let alone = if self.0.lead() == 0 { self } else { Listpack::copy_of(self.as_bytes()) };
+        alone.into_run().into_address()
     }
 
     /// The listpack at an address that [`Listpack::into_address`] gave.
@@ -174,7 +172,43 @@ impl Listpack {
     #[inline]
     #[must_use]
     pub unsafe fn from_address(address: u64) -> Listpack {
-        Listpack(NonNull::new(address as *mut u8).expect("a listpack has an address"))
+        Listpack(Run::at_address(address))
+    }
+
+    /// Where it stands; the listpack lives on in that.
+    #[inline]
+    pub(super) fn into_run(self) -> Run {
+        // SAFETY: the one in here is forgotten at once.
+        let run = unsafe { self.0.alias() };
+        #[expect(clippy::mem_forget, reason = "ownership moves into the run, until from_run")]
+        std::mem::forget(self);
+        run
+    }
+
+    /// The listpack at a run.
+    ///
+    /// # Safety
+    /// A listpack stands there, and nobody else owns it.
+    #[inline]
+    pub(super) unsafe fn from_run(run: Run) -> Listpack {
+        Listpack(run)
+    }
+
+    /// All of it, as an entry may have it in line with this form.
+    #[inline]
+    pub(super) fn as_line(&self, form: u8) -> Line<'_> {
+        Line { form, bytes: self.as_bytes(), lead: self.0.lead() }
+    }
+
+    /// How long the listpack is that begins at an address.
+    ///
+    /// # Safety
+    /// One begins there.
+    #[inline]
+    pub(crate) unsafe fn total_at(at: *const u8) -> usize {
+        // SAFETY: the header is always there; in an entry it has no alignment.
+        let total = unsafe { at.cast::<u32>().read_unaligned() };
+        u32::from_le(total) as usize
     }
 
     /// Adds an element at the end: as an integer, where `value` is the canonical text of one.
@@ -370,23 +404,22 @@ impl Listpack {
 
     #[inline]
     fn total(&self) -> usize {
-        // SAFETY: the header is always there, and the allocation is aligned to 8.
-        let total = unsafe { self.0.cast::<u32>().read() };
-        u32::from_le(total) as usize
+        // SAFETY: a listpack stands here.
+        unsafe { Listpack::total_at(self.0.at()) }
     }
 
     #[inline]
     fn count(&self) -> u16 {
         // SAFETY: the header is always there.
-        let at = unsafe { self.0.add(4) };
-        // SAFETY: the field's two bytes are within the header and aligned.
-        u16::from_le(unsafe { at.cast::<u16>().read() })
+        let at = unsafe { self.0.at().add(4) };
+        // SAFETY: the field's two bytes are within the header.
+        u16::from_le(unsafe { at.cast::<u16>().read_unaligned() })
     }
 
     #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as for `as_bytes`, and the listpack is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_ptr(), self.total()) }
+        unsafe { std::slice::from_raw_parts_mut(self.0.at(), self.total()) }
     }
 
     /// The element that begins at an offset, unless the end is there.
@@ -449,55 +482,37 @@ impl Listpack {
             "a listpack changes between its header and its end, and stays below 4 GB"
         );
         if new_total > total {
-            self.reallocate(total, new_total);
+            // SAFETY: it has its total, and the new one has a header at least.
+            unsafe { self.0.resize(total, new_total) };
             // SAFETY: the allocation has room for it: the new end lies within, and nothing is there yet.
-            let tail = unsafe { self.0.add(total) };
+            let tail = unsafe { self.0.at().add(total) };
             // SAFETY: as above. Every byte below the total is initialized, always.
             unsafe { tail.write_bytes(0, new_total - total) };
         }
         if old_len != new_len {
             // SAFETY: both offsets are within the allocation, which is as long as the greater of the totals.
-            let from = unsafe { self.0.add(offset + old_len) };
+            let from = unsafe { self.0.at().add(offset + old_len) };
             // SAFETY: the same.
-            let to = unsafe { self.0.add(offset + new_len) };
+            let to = unsafe { self.0.at().add(offset + new_len) };
             // SAFETY: what follows ends at the total before, and at the new total after.
             unsafe { from.copy_to(to, total - offset - old_len) };
             if new_total < total {
-                self.reallocate(total, new_total);
+                // SAFETY: as above.
+                unsafe { self.0.resize(total, new_total) };
             }
-            // SAFETY: the header is always there, and the allocation is aligned to 8.
-            unsafe { self.0.cast::<u32>().write((new_total as u32).to_le()) };
+            // SAFETY: the header is always there; in an entry it has no alignment.
+            unsafe { self.0.at().cast::<u32>().write_unaligned((new_total as u32).to_le()) };
         }
         &mut self.bytes_mut()[offset..offset + new_len]
     }
 
-    /// Has the allocator make room for `new_total` bytes where there was room for `total`.
-    #[inline]
-    fn reallocate(&mut self, total: usize, new_total: usize) {
-        let (from, to) = (layout_of(total), layout_of(new_total));
-        if from != to {
-            // SAFETY: the allocation was made with the layout of the same total, and the new size is not zero.
-            let pointer = unsafe { realloc(self.0.as_ptr(), from, to.size()) };
-            self.0 = NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(to));
-        }
-    }
-
     /// One whose bytes are those of a listpack.
     fn copy_of(bytes: &[u8]) -> Listpack {
-        let layout = layout_of(bytes.len());
-        // SAFETY: the layout has a size, for there is always a header.
-        let pointer = unsafe { alloc(layout) };
-        let pointer = NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(layout));
+        let run = Run::alone(bytes.len());
         // SAFETY: the fresh allocation has room for all of them.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), pointer.as_ptr(), bytes.len()) };
-        Listpack(pointer)
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), run.at(), bytes.len()) };
+        Listpack(run)
     }
-}
-
-#[inline]
-fn layout_of(total: usize) -> Layout {
-    Layout::from_size_align(allocation_bytes(total), 8)
-        .expect("a listpack is far smaller than the address space")
 }
 
 impl Clone for Listpack {
@@ -508,8 +523,9 @@ impl Clone for Listpack {
 
 impl Drop for Listpack {
     fn drop(&mut self) {
-        // SAFETY: the allocation was made with the layout of this total, and goes away now.
-        unsafe { dealloc(self.0.as_ptr(), layout_of(self.total())) };
+        let total = self.total();
+        // SAFETY: it has this total, and goes away now.
+        unsafe { self.0.free(total) };
     }
 }
 

@@ -1,8 +1,8 @@
 //! Values that are no strings: collections, a file a type and encoding.
 //!
-//! In its entry a collection is one word: the address of what it holds, whose three low bits are the kind's own (they tell
-//! its encoding). A small one costs one allocation beside its entry, and no enum is ever boxed. [`Kind`] is what every
-//! collection can do; [`Object`] is any of them.
+//! A small one is a [`Run`] of bytes and stands in line: at the end of its entry, in the same allocation. Of any other its
+//! entry has one word: the address of what it holds, whose three low bits are the kind's own (they tell its encoding). No
+//! enum is ever boxed. [`Kind`] is what every collection can do; [`Object`] is any of them.
 #![expect(unsafe_code, reason = "words are addresses: who turns one back promises that nobody else does")]
 use crate::dice::Dice;
 use crate::digest::Digest;
@@ -24,10 +24,15 @@ pub mod member;
 pub mod members;
 mod packed;
 pub mod quicklist;
+pub mod run;
 pub mod set;
 pub mod stream;
 pub mod tree;
 pub mod zset;
+
+use intset::Intset;
+use listpack::Listpack;
+use run::Run;
 
 pub use hash::Hash;
 pub use list::List;
@@ -39,6 +44,37 @@ pub use zset::Zset;
 pub const TAG: u64 = 0b111;
 /// Collections that cost more than this to free are freed in slices.
 const FREE_AT_ONCE: usize = 64;
+
+/// Forms from here on are those of collections that stand in line.
+pub(crate) const FIRST_IN_LINE: u8 = 11;
+/// The form of an intset that stands in line; of the others each is a listpack.
+const INTS_IN_LINE: u8 = 15;
+
+/// How many bytes there are of a collection in line that begins at an address.
+///
+/// # Safety
+/// One of this form begins there.
+#[inline]
+pub(crate) unsafe fn bytes_in_line(form: u8, at: *const u8) -> usize {
+    if form == INTS_IN_LINE {
+        // SAFETY: the caller's promise.
+        unsafe { Intset::total_at(at) }
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { Listpack::total_at(at) }
+    }
+}
+
+/// A collection that is one run of bytes: what of it can stand in line.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The form that an entry gives it.
+    pub form: u8,
+    /// All of it.
+    pub bytes: &'a [u8],
+    /// How many bytes are before it in its allocation: some where it does stand in line.
+    pub lead: usize,
+}
 
 /// A type of collection.
 pub trait Kind: Sized + Into<Object> {
@@ -61,6 +97,23 @@ pub trait Kind: Sized + Into<Object> {
     /// # Safety
     /// The word came from [`Kind::into_word`] of the same kind, and nobody else turns it back while this one lives.
     unsafe fn from_word(word: u64) -> Self;
+    /// The forms that an entry gives it where it stands in line.
+    const IN_LINE: &'static [u8] = &[];
+    /// What can stand in line of it, where it is nothing else.
+    fn as_line(&self) -> Option<Line<'_>> {
+        None
+    }
+    /// Gives away the run that it is, where it is one; the collection lives on in it.
+    fn into_run(self) -> Result<Run, Self> {
+        Err(self)
+    }
+    /// The collection of a run; none where the form is not one of [`Kind::IN_LINE`].
+    ///
+    /// # Safety
+    /// A collection of this form stands there, and nobody else uses it while this one lives.
+    unsafe fn from_run(_form: u8, _run: Run) -> Option<Self> {
+        None
+    }
     /// How many elements it has.
     fn len(&self) -> usize;
     /// Whether it has none.
@@ -180,6 +233,33 @@ impl Object {
         };
         // SAFETY: the caller's promise, for the kind of this form.
         unsafe { make(word) }
+    }
+    /// The collection of an entry in which it stands in line.
+    ///
+    /// # Safety
+    /// See [`Kind::from_run`]; the form is that of a collection in line.
+    pub(crate) unsafe fn from_run(form: u8, run: Run) -> Object {
+        /// One kind's own.
+        ///
+        /// # Safety
+        /// See [`Kind::from_run`].
+        unsafe fn of<K: Kind>(form: u8, run: Run) -> Option<Object> {
+            // SAFETY: the caller's promise.
+            unsafe { K::from_run(form, run) }.map(Into::into)
+        }
+        let make = match form {
+            _ if Hash::IN_LINE.contains(&form) => of::<Hash>,
+            _ if List::IN_LINE.contains(&form) => of::<List>,
+            _ if Zset::IN_LINE.contains(&form) => of::<Zset>,
+            _ => of::<Set>,
+        };
+        // SAFETY: the caller's promise, for the kind of this form.
+        unsafe { make(form, run) }.expect("a form in line is one of these kinds'")
+    }
+    /// See [`Kind::as_line`].
+    #[must_use]
+    pub(crate) fn as_line(&self) -> Option<Line<'_>> {
+        each!(self, value => value.as_line())
     }
     /// The form that an entry gives it.
     #[must_use]

@@ -10,11 +10,12 @@ pub use draw::Taken;
 #[cfg(test)]
 mod tests;
 
-use super::Kind;
 use super::intset::Intset;
 use super::listpack::Listpack;
 use super::member::Member;
 use super::members::Members;
+use super::run::Run;
+use super::{INTS_IN_LINE, Kind, Line};
 use crate::digest::Digest;
 use crate::keyspace::StrRef;
 use crate::keyspace::directory::View;
@@ -39,6 +40,8 @@ enum Form {
 const TAG_INTS: u64 = 0;
 const TAG_PACKED: u64 = 1;
 const TAG_TABLE: u64 = 2;
+/// The form of a listpack that stands in line.
+const PACKED_IN_LINE: u8 = 13;
 
 impl Set {
     /// Adds a member; whether it is new.
@@ -130,6 +133,7 @@ impl Kind for Set {
     const FORM: u8 = 8;
     const NAME: &'static str = "set";
     const TYPE: u32 = 2;
+    const IN_LINE: &'static [u8] = &[PACKED_IN_LINE, INTS_IN_LINE];
 
     fn empty() -> Self {
         Set(Form::Ints(Intset::new()))
@@ -152,6 +156,32 @@ impl Kind for Set {
             // SAFETY: the same for a boxed table.
             _ => Form::Table(unsafe { Box::from_raw(address as *mut Table) }),
         })
+    }
+    #[inline]
+    fn as_line(&self) -> Option<Line<'_>> {
+        match &self.0 {
+            Form::Ints(ints) => Some(ints.as_line(INTS_IN_LINE)),
+            Form::Packed(packed) => Some(packed.as_line(PACKED_IN_LINE)),
+            Form::Table(_) => None,
+        }
+    }
+    #[inline]
+    fn into_run(self) -> Result<Run, Self> {
+        match self.0 {
+            Form::Ints(ints) => Ok(ints.into_run()),
+            Form::Packed(packed) => Ok(packed.into_run()),
+            Form::Table(_) => Err(self),
+        }
+    }
+    #[inline]
+    unsafe fn from_run(form: u8, run: Run) -> Option<Self> {
+        Some(Set(match form {
+            // SAFETY: the form says that an intset stands there, and the caller that it is ours.
+            INTS_IN_LINE => Form::Ints(unsafe { Intset::from_run(run) }),
+            // SAFETY: the same for a listpack.
+            PACKED_IN_LINE => Form::Packed(unsafe { Listpack::from_run(run) }),
+            _ => return None,
+        }))
     }
     #[inline]
     fn len(&self) -> usize {

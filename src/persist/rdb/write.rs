@@ -1,6 +1,8 @@
 //! An RDB file, written from its header to its checksum.
+use super::read::HEADER_BYTES;
 use crate::config::version::REDIS_VERSION;
 use crate::persist::bulk::Writer;
+use shards::rdb::VERSION_VALKEY;
 use shards::rdb::crc64::Running;
 use shards::rdb::item::{self, opcode};
 use shards::rdb::writer::{self, Out, number};
@@ -64,7 +66,9 @@ impl RdbFile {
         let sum = has_checksum.then(Running::default);
         let mut file = RdbFile { writer, sum, buffer: Vec::new(), compresses, failure: None };
         let out = &mut file;
-        out.put(format!("REDIS{:04}", header.version).as_bytes());
+        // Valkey knows its own versions by another word.
+        let word = if header.version == VERSION_VALKEY { "VALKEY" } else { "REDIS" };
+        out.put(format!("{word}{:0width$}", header.version, width = HEADER_BYTES - word.len()).as_bytes());
         item::aux(out, "redis-ver", REDIS_VERSION);
         item::aux(out, "redis-bits", "64");
         item::aux(out, "ctime", &header.ctime_seconds.to_string());

@@ -118,7 +118,7 @@ impl Work<'_> {
             ctime_seconds: crate::thread::wall_ms() / 1000,
             used_bytes: crate::memory::usage().allocated as u64,
             is_aof_base: order.is_aof_base,
-            functions: if at == 0 { order.functions.clone() } else { Vec::new() },
+            functions: held.iter().flat_map(|holding| holding.functions.clone()).collect(),
             databases,
         };
         let path = temporary(&paths[at]);

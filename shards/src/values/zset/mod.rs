@@ -11,7 +11,8 @@ mod tests;
 
 use super::listpack::Listpack;
 use super::member::{Member, MemberRef};
-use super::{Kind, TAG};
+use super::run::Run;
+use super::{Kind, Line, TAG};
 use crate::digest::Digest;
 use crate::keyspace::StrRef;
 use crate::keyspace::directory::View;
@@ -33,6 +34,8 @@ pub enum Zset {
 
 /// The tag of a word that is a [`Big`]'s address.
 const BIG: u64 = 1;
+/// The form of a listpack that stands in line.
+const PACKED_IN_LINE: u8 = 14;
 
 /// Up to where a sorted set is packed.
 #[derive(Clone, Copy, Debug)]
@@ -350,6 +353,7 @@ impl Kind for Zset {
     const FORM: u8 = 9;
     const NAME: &'static str = "zset";
     const TYPE: u32 = 3;
+    const IN_LINE: &'static [u8] = &[PACKED_IN_LINE];
 
     fn empty() -> Self {
         Zset::Packed(Listpack::new())
@@ -368,6 +372,19 @@ impl Kind for Zset {
             // SAFETY: the word came from `into_word`, which leaves the addresses of listpacks untagged.
             Zset::Packed(unsafe { Listpack::from_address(word) })
         }
+    }
+    #[inline]
+    fn as_line(&self) -> Option<Line<'_>> {
+        if let Zset::Packed(pack) = self { Some(pack.as_line(PACKED_IN_LINE)) } else { None }
+    }
+    #[inline]
+    fn into_run(self) -> Result<Run, Self> {
+        if let Zset::Packed(pack) = self { Ok(pack.into_run()) } else { Err(self) }
+    }
+    #[inline]
+    unsafe fn from_run(form: u8, run: Run) -> Option<Self> {
+        // SAFETY: only a listpack stands in line, and the caller says that it does.
+        (form == PACKED_IN_LINE).then(|| Zset::Packed(unsafe { Listpack::from_run(run) }))
     }
     #[inline]
     fn len(&self) -> usize {

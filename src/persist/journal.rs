@@ -1,0 +1,648 @@
+//! The journals of a running server: from the shards' tails to the files, and from there to the commit points that release
+//! replies.
+//!
+//! ```text
+//!   Shard::tail ──take_tail──→ desk of the shard ──Job──→ clerk or ring ──done──→ safe ──Commit──→ committed ──→ held replies go
+//!   (whoever holds the shard)  (a lock, no wait)          (one a shard at a time)
+//! ```
+//!
+//! One write of a shard is under way at a time; what comes meanwhile gathers at the desk and goes with the next one. So the
+//! journal of a shard grows in one order, whoever holds the shard, and under `always` one fdatasync serves all who came
+//! during the one before.
+use super::commit::Commit;
+use super::files::JournalFile;
+use super::format::{BLOCK_HEAD_BYTES_MAX, Policy, seal};
+use shards::shard::Shard;
+use shards::tail::{FrameHead, Point, Tail};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Buffers that a desk keeps to be filled again, at most, and how large.
+const SPARES_MAX: usize = 4;
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
+/// The journals of all shards.
+#[derive(Debug)]
+pub struct Journal {
+    is_on: AtomicBool,
+    streams: Box<[Stream]>,
+    commit: Mutex<Commit>,
+    next_unit: AtomicU64,
+    /// Under `always`, a sync waits for those whom the last one served.
+    gathers: AtomicBool,
+    /// Something waits at a desk that no tail will bring along.
+    is_kicked: AtomicBool,
+    /// Some journal cannot be written.
+    is_in_trouble: AtomicBool,
+    /// Threads that keep replies back.
+    holds: Box<[AtomicBool]>,
+}
+
+/// The journal of one shard.
+#[derive(Debug)]
+struct Stream {
+    appended: AtomicU64,
+    committed: AtomicU64,
+    is_gathering: AtomicBool,
+    desk: Mutex<Desk>,
+}
+
+/// Where what is to be written waits.
+#[derive(Debug, Default)]
+struct Desk {
+    /// What is written now goes here.
+    file: Option<Arc<JournalFile>>,
+    policy: Policy,
+    waiting: VecDeque<Segment>,
+    is_under_way: bool,
+    written: u64,
+    synced: u64,
+    is_sync_under_way: bool,
+    /// Frames that wait to be written, and those that were in the last write.
+    waiting_frames: u64,
+    written_frames: u64,
+    /// Under `always`, those who come back after the last sync are waited for.
+    gathering: Option<Gathering>,
+    /// When the write that is under way began, under `always`.
+    began: Option<Instant>,
+    /// Up to here it is to be synced as soon as it is written.
+    sync_wanted: u64,
+    /// Where the last mark ends.
+    marked: u64,
+    /// What was written before a sync failed is nowhere for certain: nothing is safe before the journal is rewritten.
+    is_in_doubt: bool,
+    /// Syncs that took longer than they should.
+    delayed: u64,
+    /// Files of earlier generations with bytes that may not be on the disk yet.
+    unsynced: Vec<Arc<JournalFile>>,
+    spares: Vec<Vec<u8>>,
+    /// Why nothing can be written at the moment.
+    trouble: Option<Trouble>,
+}
+
+/// Why a write does not begin at once: those who were served by the last one are about to come back, and one sync is to do for all.
+#[derive(Clone, Copy, Debug)]
+struct Gathering {
+    /// So many frames are expected.
+    expected: u64,
+    /// It begins without them then.
+    until: Instant,
+}
+
+/// Those who come back after a sync are waited for no longer than this part of what the sync took, nor longer than this in all.
+const GATHER_SHARE: u32 = 4;
+const GATHER_MAX: Duration = Duration::from_micros(500);
+
+/// Frames that wait to be written, behind room for their block's head.
+#[derive(Debug)]
+struct Segment {
+    file: Arc<JournalFile>,
+    policy: Policy,
+    bytes: Vec<u8>,
+    lsn: u64,
+}
+
+/// What INFO tells of the journals.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts {
+    /// Bytes that wait to be written.
+    pub waiting_bytes: u64,
+    /// Syncs under way.
+    pub pending_syncs: u64,
+    /// Syncs that were wanted while another was still under way.
+    pub delayed_syncs: u64,
+}
+
+/// Why a journal cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The write failed; it is tried again.
+    Write(String),
+    /// What was written may be lost: the journal has to be begun anew.
+    Sync(String),
+}
+
+impl Trouble {
+    /// What the system said.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        let (Trouble::Write(why) | Trouble::Sync(why)) = self;
+        why
+    }
+}
+
+/// What is to be done next for a shard: a write, a sync, both or nothing.
+pub type Jobs = SmallVec<[Job; 2]>;
+
+/// Something to be done with a file, away from the shards.
+#[derive(Debug)]
+pub struct Job {
+    /// Whose journal.
+    pub shard: usize,
+    /// The file.
+    pub file: Arc<JournalFile>,
+    /// What is to be written, from `start` on; nothing where it is only a matter of syncing.
+    pub bytes: Vec<u8>,
+    /// Where what is to be written begins in `bytes`.
+    pub start: usize,
+    /// Where it comes to stand in the file.
+    pub offset: u64,
+    /// Whether the file is to be on the disk when it is done.
+    pub sync: bool,
+    /// What is written or synced then, in the shard's journal.
+    pub lsn: u64,
+    /// Files before this one that are to be synced too.
+    pub also: Vec<Arc<JournalFile>>,
+}
+
+impl Journal {
+    /// Journals that are not written yet.
+    #[must_use]
+    pub fn new(shard_count: usize) -> Journal {
+        let stream = || Stream {
+            appended: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
+            is_gathering: AtomicBool::new(false),
+            desk: Mutex::new(Desk::default()),
+        };
+        Journal {
+            is_on: AtomicBool::new(false),
+            streams: (0..shard_count).map(|_| stream()).collect(),
+            commit: Mutex::new(Commit::new(&vec![0; shard_count])),
+            next_unit: AtomicU64::new(1),
+            gathers: AtomicBool::new(false),
+            is_kicked: AtomicBool::new(false),
+            is_in_trouble: AtomicBool::new(false),
+            holds: (0..shard_count).map(|_| AtomicBool::new(false)).collect(),
+        }
+    }
+
+    /// Whether there are journals. Shards say for themselves whether they write one ([`Shard::tail`]).
+    #[inline]
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Begins the journals: shards that get a tail from [`Journal::begin_shard`] are written to these files.
+    pub fn begin(&self, next_unit: u64) {
+        self.next_unit.fetch_max(next_unit, Ordering::Relaxed);
+        self.is_on.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends them: shards have no tails any more, and what was under way is done.
+    pub fn end(&self) {
+        self.is_on.store(false, Ordering::SeqCst);
+    }
+
+    /// From here on a shard's journal goes to this file under this policy. Called by who holds the shard, with what its tail has
+    /// handed over.
+    pub fn begin_shard(&self, shard: &mut Shard, file: Arc<JournalFile>, policy: Policy) {
+        let stream = &self.streams[shard.index];
+        let mut desk = stream.lock();
+        desk.policy = policy;
+        if let Some(old) = desk.file.replace(file) {
+            desk.unsynced.push(old);
+        }
+        if matches!(desk.trouble, Some(Trouble::Sync(_))) {
+            // What could not be kept is in memory, and comes into the bases of the new file.
+            desk.trouble = None;
+            desk.waiting.clear();
+            desk.written = stream.appended.load(Ordering::Relaxed);
+            desk.unsynced.clear();
+        }
+        if shard.tail.is_none() {
+            let lsn = stream.appended.load(Ordering::Relaxed);
+            shard.tail = Some(Box::new(Tail::new(lsn, BLOCK_HEAD_BYTES_MAX)));
+        }
+    }
+
+    /// The shard's journals go on where files end.
+    pub fn resume_at(&self, lsns: &[u64]) {
+        for (stream, lsn) in self.streams.iter().zip(lsns) {
+            stream.appended.store(*lsn, Ordering::Relaxed);
+            stream.committed.store(*lsn, Ordering::Relaxed);
+            let mut desk = stream.lock();
+            (desk.written, desk.synced) = (*lsn, *lsn);
+        }
+        *self.commit.lock().unwrap_or_else(PoisonError::into_inner) = Commit::new(lsns);
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// A number for a unit.
+    pub fn new_unit(&self) -> u64 {
+        self.next_unit.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Appends a frame to a shard's tail; where it ends.
+    #[inline]
+    pub fn append(&self, shard: &mut Shard, head: FrameHead<'_>, records: &[u8]) -> u64 {
+        let index = shard.index;
+        let Some(tail) = &mut shard.tail else { return 0 };
+        let start = tail.end();
+        let end = tail.append(head, records);
+        if head.unit.is_some() || !head.after.is_empty() {
+            self.tie(index, start, end, head);
+        }
+        self.streams[index].appended.store(end, Ordering::Release);
+        end
+    }
+
+    #[cold]
+    fn tie(&self, shard: usize, start: u64, end: u64, head: FrameHead<'_>) {
+        let mut commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
+        commit.tie(shard, start, end, head.unit, head.after);
+    }
+
+    /// Takes what a shard in hand has for its journal; what is to be written of it at once, if anything.
+    #[inline]
+    pub fn take_tail(&self, shard: &mut Shard) -> Option<Job> {
+        let tail = shard.tail.as_mut().filter(|tail| !tail.is_empty())?;
+        let mut desk = self.streams[shard.index].lock();
+        let empty = desk.spares.pop().unwrap_or_default();
+        let lsn = tail.end() - tail.len() as u64;
+        desk.waiting_frames += tail.frames();
+        let bytes = tail.swap(empty);
+        desk.add(bytes, lsn);
+        self.next_job(shard.index, &mut desk)
+    }
+
+    /// The next write of a shard, if there is to be one now.
+    fn next_job(&self, shard: usize, desk: &mut Desk) -> Option<Job> {
+        let job = desk.next_job(shard);
+        self.streams[shard].is_gathering.store(desk.gathering.is_some(), Ordering::Relaxed);
+        job
+    }
+
+    /// From now on, under `always`, a sync waits a little for those whom the last one served, so that one does for all.
+    pub fn gather(&self) {
+        self.gathers.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a write waits for those who are about to come back.
+    #[inline]
+    #[must_use]
+    pub fn is_gathering(&self, shard: usize) -> bool {
+        self.streams[shard].is_gathering.load(Ordering::Relaxed)
+    }
+
+    /// The write that waited for others, if it waits no longer.
+    pub fn gathered_job(&self, shard: usize) -> Option<Job> {
+        if !self.is_gathering(shard) {
+            return None;
+        }
+        self.next_job(shard, &mut self.streams[shard].lock())
+    }
+
+    /// A job is done: what is to be done next for this shard, and whether more is committed than before. A write that
+    /// failed is kept, and tried again with [`Journal::try_again`]; a sync that failed is not.
+    pub fn done(&self, job: Job, result: io::Result<()>) -> (Jobs, bool) {
+        let shard = job.shard;
+        let is_write = !job.bytes.is_empty();
+        let stream = &self.streams[shard];
+        let mut desk = stream.lock();
+        match result {
+            Ok(()) => {
+                desk.succeeded(job, self.gathers.load(Ordering::Relaxed));
+                if is_write && self.is_in_trouble.load(Ordering::Relaxed) {
+                    drop(desk);
+                    let is_left = (0..self.len()).any(|shard| self.trouble(shard).is_some());
+                    self.is_in_trouble.store(is_left, Ordering::SeqCst);
+                    desk = stream.lock();
+                }
+            }
+            Err(error) => {
+                desk.failed(job, &error);
+                self.is_in_trouble.store(true, Ordering::SeqCst);
+                return (Jobs::new(), false);
+            }
+        }
+        let mut next = Jobs::new();
+        next.extend(is_write.then(|| self.next_job(shard, &mut desk)).flatten());
+        next.extend(desk.next_sync(shard));
+        let is_in_doubt = desk.is_in_doubt;
+        let is_safe = match desk.policy {
+            Policy::Always => desk.synced,
+            Policy::EverySecond | Policy::No => desk.written,
+        };
+        drop(desk);
+        (next, !is_in_doubt && self.advance(shard, is_safe))
+    }
+
+    /// A shard's journal is safe up to here; whether more is committed than before.
+    fn advance(&self, shard: usize, lsn: u64) -> bool {
+        let mut commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_more = false;
+        for (stream, committed) in self.streams.iter().zip(commit.is_safe(shard, lsn)) {
+            is_more |= stream.committed.swap(*committed, Ordering::SeqCst) < *committed;
+        }
+        is_more
+    }
+
+    /// Where a shard's journal ends, what its tail holds included.
+    #[inline]
+    #[must_use]
+    pub fn appended(&self, shard: usize) -> u64 {
+        self.streams[shard].appended.load(Ordering::Acquire)
+    }
+
+    /// Whether a shard's journal is committed up to here.
+    #[inline]
+    #[must_use]
+    pub fn is_committed(&self, point: Point) -> bool {
+        self.streams[usize::from(point.shard)].committed.load(Ordering::SeqCst) >= point.lsn
+    }
+
+    /// A thread keeps replies back: it is to be told when more is committed. It looks again after this.
+    pub fn hold(&self, thread: usize) {
+        self.holds[thread].store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// The threads that keep replies back: each is told once.
+    pub fn holders(&self) -> impl Iterator<Item = usize> {
+        fence(Ordering::SeqCst);
+        self.holds
+            .iter()
+            .enumerate()
+            .filter(|(_, holds)| holds.swap(false, Ordering::SeqCst))
+            .map(|(thread, _)| thread)
+    }
+
+    /// Whether something was done since the last mark.
+    #[must_use]
+    pub fn wants_mark(&self) -> bool {
+        (0..self.len()).any(|shard| self.appended(shard) > self.streams[shard].lock().marked)
+    }
+
+    /// Appends the mark of a cut over all shards, the unit of this number. Under `everysec` it is brought to the disk as soon as
+    /// it is written.
+    pub fn mark(&self, shard: &mut Shard, unit: u64) {
+        let participants: Vec<u16> = (0..self.len() as u16).collect();
+        let head = FrameHead { unit: Some((unit, &participants)), after: &[], is_mark: true };
+        let end = self.append(shard, head, &[]);
+        let mut desk = self.streams[shard.index].lock();
+        desk.marked = end;
+        if desk.policy == Policy::EverySecond {
+            desk.sync_wanted = end;
+        }
+    }
+
+    /// Takes what a shard has for its journal, to be written before anything that comes later.
+    pub fn hand_in(&self, shard: &mut Shard) {
+        self.hand_in_to(shard, |_| {});
+    }
+
+    /// Nothing of it is written before `then` has been said to the desk.
+    fn hand_in_to(&self, shard: &mut Shard, then: impl FnOnce(&mut Desk)) {
+        let Some(tail) = &mut shard.tail else { return };
+        let mut desk = self.streams[shard.index].lock();
+        if !tail.is_empty() {
+            let empty = desk.spares.pop().unwrap_or_default();
+            let lsn = tail.end() - tail.len() as u64;
+            desk.waiting_frames += tail.frames();
+            let bytes = tail.swap(empty);
+            desk.add(bytes, lsn);
+        }
+        then(&mut desk);
+        self.is_kicked.store(true, Ordering::Release);
+    }
+
+    /// Sees that all that was done on these shards, which are all there are, is written. Waits for the disk.
+    pub fn write_out(&self, shards: &mut [Box<Shard>]) {
+        shards.iter_mut().for_each(|shard| self.hand_in(shard));
+        while (0..self.len()).any(|shard| !self.is_settled(shard, false)) && !self.is_in_trouble() {
+            let mut jobs: Jobs = (0..self.len())
+                .filter_map(|shard| self.next_job(shard, &mut self.streams[shard].lock()))
+                .collect();
+            while let Some(job) = jobs.pop() {
+                let result = job.run();
+                jobs.extend(self.done(job, result).0);
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// What waits at desks without a tail to bring it along.
+    pub fn kicked_jobs(&self) -> Jobs {
+        if !self.is_kicked.load(Ordering::Relaxed) || !self.is_kicked.swap(false, Ordering::AcqRel) {
+            return Jobs::new();
+        }
+        (0..self.len()).filter_map(|shard| self.streams[shard].lock().next_job(shard)).collect()
+    }
+
+    /// From the mark that was just appended on, a shard's journal follows this policy.
+    pub fn set_policy(&self, shard: &mut Shard, policy: Policy) {
+        self.hand_in_to(shard, |desk| desk.policy = policy);
+    }
+
+    /// Whether all before these positions is committed, or, where nobody can tell any more, is to be kept by a rewrite.
+    #[must_use]
+    pub fn is_kept_before(&self, ends: &[u64]) -> bool {
+        let is_in_doubt = (0..self.len()).any(|shard| self.streams[shard].lock().is_in_doubt);
+        is_in_doubt
+            || ends
+                .iter()
+                .enumerate()
+                .all(|(shard, end)| self.is_committed(Point { shard: shard as u16, lsn: *end }))
+    }
+
+    /// The journals were rewritten: what lies before these positions is kept by other files.
+    pub fn rebased(&self, ends: &[u64]) -> bool {
+        let mut is_more = false;
+        for (shard, end) in ends.iter().enumerate() {
+            let mut desk = self.streams[shard].lock();
+            desk.is_in_doubt = false;
+            desk.unsynced.clear();
+            let is_safe = if desk.policy == Policy::Always { desk.synced } else { desk.written };
+            drop(desk);
+            is_more |= self.advance(shard, is_safe.max(*end));
+        }
+        is_more
+    }
+
+    /// What failed to be written is tried again.
+    pub fn try_again(&self, shard: usize) -> Option<Job> {
+        if !self.is_in_trouble.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut desk = self.streams[shard].lock();
+        desk.trouble.take_if(|trouble| matches!(trouble, Trouble::Write(_)))?;
+        desk.next_job(shard)
+    }
+
+    /// Whether some journal cannot be written.
+    #[inline]
+    #[must_use]
+    pub fn is_in_trouble(&self) -> bool {
+        self.is_in_trouble.load(Ordering::Relaxed)
+    }
+
+    /// Up to where a shard's journal is on the disk.
+    #[must_use]
+    pub fn synced(&self, shard: usize) -> u64 {
+        self.streams[shard].lock().synced
+    }
+
+    /// What INFO tells of the journals.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        for stream in &self.streams {
+            let desk = stream.lock();
+            facts.waiting_bytes += desk.waiting.iter().map(|segment| segment.bytes.len() as u64).sum::<u64>();
+            facts.pending_syncs += u64::from(desk.is_sync_under_way);
+            facts.delayed_syncs += desk.delayed;
+        }
+        facts
+    }
+
+    /// Whether clients may not write, because what they write could not be kept; and why.
+    #[must_use]
+    pub fn refuses_writes(&self) -> Option<Trouble> {
+        if !self.is_in_trouble.load(Ordering::Relaxed) {
+            return None;
+        }
+        (0..self.len()).find_map(|shard| self.trouble(shard))
+    }
+
+    /// Why a shard's journal cannot be written, if it cannot.
+    #[must_use]
+    pub fn trouble(&self, shard: usize) -> Option<Trouble> {
+        self.streams[shard].lock().trouble.clone()
+    }
+
+    /// Whether everything that a shard did is written, and synced where that is asked for.
+    #[must_use]
+    pub fn is_settled(&self, shard: usize, synced: bool) -> bool {
+        let desk = self.streams[shard].lock();
+        let end = self.appended(shard);
+        desk.written >= end && (!synced || desk.synced >= end)
+    }
+}
+
+impl Stream {
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// Frames, behind room for a head, that begin here in the journal.
+    fn add(&mut self, mut bytes: Vec<u8>, lsn: u64) {
+        let Some(file) = &self.file else { return };
+        match self.waiting.back_mut() {
+            Some(last) if Arc::ptr_eq(&last.file, file) && last.policy == self.policy => {
+                last.bytes.extend_from_slice(&bytes[BLOCK_HEAD_BYTES_MAX..]);
+                bytes.clear();
+                self.keep_spare(bytes);
+            }
+            _ => {
+                let segment = Segment { file: Arc::clone(file), policy: self.policy, bytes, lsn };
+                self.waiting.push_back(segment);
+            }
+        }
+    }
+
+    /// The next write, if none is under way.
+    fn next_job(&mut self, shard: usize) -> Option<Job> {
+        if self.is_under_way || self.trouble.is_some() {
+            return None;
+        }
+        if let Some(gathering) = self.gathering {
+            if self.waiting_frames < gathering.expected && Instant::now() < gathering.until {
+                return None;
+            }
+            self.gathering = None;
+        }
+        let Segment { file, policy, mut bytes, lsn } = self.waiting.pop_front()?;
+        self.is_under_way = true;
+        self.began = (policy == Policy::Always).then(Instant::now);
+        // What waits in other files comes with the next one; it is rare.
+        self.written_frames = std::mem::take(&mut self.waiting_frames);
+        let end = lsn + (bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
+        let start = seal(&mut bytes, lsn, self.synced, policy);
+        let offset = file.end();
+        let sync = policy == Policy::Always;
+        // What stands before it in earlier files is to be on the disk first.
+        let also = if sync { self.unsynced.clone() } else { Vec::new() };
+        Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also })
+    }
+
+    /// A sync is done: those whom it served, and those who came meanwhile, are to share the next one.
+    fn gather(&mut self, gathers: bool) {
+        let Some(began) = self.began.take().filter(|_| gathers) else { return };
+        let patience = (began.elapsed() / GATHER_SHARE).min(GATHER_MAX);
+        let expected = self.written_frames + self.waiting_frames;
+        self.gathering = (expected > 1).then(|| Gathering { expected, until: Instant::now() + patience });
+    }
+
+    /// The sync that is wanted, once what it is for is written.
+    fn next_sync(&mut self, shard: usize) -> Option<Job> {
+        let is_due = self.sync_wanted > self.synced && self.written >= self.sync_wanted;
+        self.delayed += u64::from(is_due && self.is_sync_under_way);
+        if !is_due || self.is_sync_under_way || self.trouble.is_some() {
+            return None;
+        }
+        let file = self.file.clone()?;
+        self.is_sync_under_way = true;
+        let also = self.unsynced.clone();
+        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn: self.written, also })
+    }
+
+    fn succeeded(&mut self, job: Job, gathers: bool) {
+        if job.bytes.is_empty() {
+            self.is_sync_under_way = false;
+        } else {
+            self.is_under_way = false;
+            self.written = job.lsn;
+            self.gather(gathers);
+            job.file.grow((job.bytes.len() - job.start) as u64);
+            self.keep_spare(job.bytes);
+            let mut known = self.file.iter().chain(&self.unsynced);
+            if !known.any(|file| Arc::ptr_eq(file, &job.file)) {
+                self.unsynced.push(Arc::clone(&job.file));
+            }
+        }
+        if job.sync {
+            self.synced = self.synced.max(job.lsn);
+            // Other syncs of them may be under way, which say nothing before they are done.
+            self.unsynced.retain(|file| !file.is_synced());
+        }
+    }
+
+    /// What could not be written waits again, first of all. Of what could not be synced nobody knows what the disk has.
+    fn failed(&mut self, job: Job, error: &io::Error) {
+        let is_write = !job.bytes.is_empty();
+        if is_write {
+            self.is_under_way = false;
+        } else {
+            self.is_sync_under_way = false;
+        }
+        let is_spoilt = job.file.is_spoilt() || job.also.iter().any(|file| file.is_spoilt());
+        if is_write && !is_spoilt {
+            let lsn = job.lsn - (job.bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
+            let segment = Segment { file: job.file, policy: self.policy, bytes: job.bytes, lsn };
+            self.waiting.push_front(segment);
+            self.trouble = Some(Trouble::Write(error.to_string()));
+        } else {
+            self.trouble = Some(Trouble::Sync(error.to_string()));
+            self.is_in_doubt = true;
+        }
+    }
+
+    fn keep_spare(&mut self, bytes: Vec<u8>) {
+        if self.spares.len() < SPARES_MAX && bytes.capacity() <= SPARE_BYTES_MAX {
+            self.spares.push(bytes);
+        }
+    }
+}

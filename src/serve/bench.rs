@@ -1,0 +1,335 @@
+//! Batches on the shards in hand: every command, transaction and script runs here, except what a connection runs directly.
+use super::watching::{is_dirty, unwatch, watch};
+use super::{finish_effects, run_one, serve_ready};
+use crate::coordinate::batch::{Act, Batch, Queued};
+use crate::coordinate::exec::is_publish;
+use crate::coordinate::unit::Part;
+use crate::persist::needs::Needs;
+use crate::persist::record::{self, Ties, seal};
+use crate::pubsub::Outside;
+use crate::script::{Host, Running, Scripting};
+use crate::stats::Stats;
+use crate::table::{Entry, Handler, table};
+use crate::thread::places::Places;
+use shards::call::Call;
+use shards::commands::Args;
+use shards::effects::Effects;
+use shards::reply::Reply;
+use shards::settings::Settings;
+use shards::shard::Shard;
+use shards::spec::Flags;
+use shards::tail::{Point, Tail};
+use shards::waiting::{Waiter, leave, stand};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// What commands run with, whoever runs them.
+pub(super) struct Bench<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) effects: &'a mut Effects,
+    pub(super) stats: &'a mut Stats,
+    pub(super) scripting: &'a mut Scripting,
+    pub(super) places: &'a mut Places,
+    pub(super) outside: Outside<'a>,
+    pub(super) now_ms: i64,
+    /// How what is done hangs together with other things.
+    pub(super) ties: Ties<'a>,
+}
+
+/// Where the outcome of a batch goes.
+pub(super) struct Into<'a> {
+    pub(super) reply: &'a mut Reply,
+    pub(super) waits: &'a mut Option<Arc<Waiter>>,
+    pub(super) needs: &'a mut Needs,
+    pub(super) is_share: bool,
+}
+
+impl Bench<'_> {
+    pub(super) fn run_part(&mut self, shards: &mut [Box<Shard>], part: &mut Part) {
+        let Part { batch, act, reply, aborted, waits, needs, is_share } = part;
+        reply.resp = batch.resp;
+        let into = Into { reply, waits, needs, is_share: *is_share };
+        *aborted = self.run(shards, batch, act, into);
+    }
+
+    /// Runs a batch, and writes down what it did; whether it was a transaction that was given up. Shares of commands are
+    /// counted by another part.
+    pub(super) fn run(
+        &mut self,
+        shards: &mut [Box<Shard>],
+        batch: &Batch,
+        act: &mut Act,
+        into: Into<'_>,
+    ) -> bool {
+        let is_journaled = shards[0].tail.is_some();
+        self.effects.listen.records = is_journaled;
+        if !is_journaled {
+            return self.carry_out(shards, batch, act, into);
+        }
+        let Into { reply, waits, needs, is_share } = into;
+        let before: SmallVec<[u64; 8]> = shards.iter().map(|shard| end_of(shard)).collect();
+        let aborted = self.carry_out(shards, batch, act, Into { reply, waits, needs: &mut *needs, is_share });
+        self.write_down(shards, batch, is_share);
+        self.look_back(shards, batch, &before, needs);
+        aborted
+    }
+
+    /// Writes down what is not yet: of a unit all that it did.
+    fn write_down(&mut self, shards: &mut [Box<Shard>], batch: &Batch, is_share: bool) {
+        if is_share && record::is_of_all(self.effects) {
+            // What concerns whole databases is said by the first part.
+            self.effects.clear_records();
+        }
+        let is_writer = self.ties.unit.is_some() && is_writer(batch);
+        let ties = Ties { unit: self.ties.unit.filter(|_| is_writer), ..self.ties };
+        self.seal(shards, ties);
+    }
+
+    /// What must be committed before the replies may be seen: what was done, or what was last done to the keys that were looked at.
+    fn look_back(&mut self, shards: &mut [Box<Shard>], batch: &Batch, before: &[u64], needs: &mut Needs) {
+        let journal = &self.outside.shared.journal;
+        for (shard, before) in shards.iter_mut().zip(before) {
+            let index = shard.index as u16;
+            let Some(tail) = &mut shard.tail else { continue };
+            let lsn = if tail.end() > *before { tail.end() } else { last_seen(tail, batch) };
+            if tail.end() > *before {
+                match slots_of(batch) {
+                    Some(slots) => slots.iter().for_each(|slot| tail.touch(*slot)),
+                    None => tail.touch_all(),
+                }
+            }
+            needs.raise(Point { shard: index, lsn }, journal);
+        }
+    }
+
+    /// Carries a batch out.
+    fn carry_out(&mut self, shards: &mut [Box<Shard>], batch: &Batch, act: &mut Act, into: Into<'_>) -> bool {
+        let Into { reply, waits, is_share, .. } = into;
+        self.stats.begin();
+        self.effects.names_changes = self.outside.shared.exchange.is_watched();
+        self.outside.writer = batch.author.as_ref().map_or(0, |author| author.id);
+        match act {
+            Act::Commands => {}
+            Act::Watch(watching) => {
+                watch(&mut self.call(shards, batch, reply), watching);
+                reply.ok();
+            }
+            Act::Unwatch(watching) => unwatch(shards, watching),
+            Act::Leave(waiter) => leave(&mut self.call(shards, batch, reply), waiter),
+            Act::Errand(errand) => errand.run(shards, self.now_ms, reply),
+            Act::Retry(waiter) => {
+                self.retry(shards, waiter);
+                return false;
+            }
+            Act::Wait(ticket) => {
+                *waits = self.run_or_wait(shards, batch, *ticket, reply);
+                self.finish(shards);
+                self.serve_ready(shards);
+                return false;
+            }
+            Act::Exec(watching) => {
+                if let Some(watching) = watching {
+                    let dirty = is_dirty(&mut self.call(shards, batch, reply), watching);
+                    unwatch(shards, watching);
+                    if dirty {
+                        let given_up = crate::coordinate::desk::changes_of_libraries(batch);
+                        self.outside.shared.scripts.functions.announced_are_done(given_up);
+                        self.finish(shards);
+                        self.show_end(batch);
+                        return true;
+                    }
+                }
+            }
+        }
+        for (index, &command) in batch.commands.iter().enumerate() {
+            let start = reply.bytes.len();
+            self.show_asides(batch, |before| before == index);
+            // As in dispatch: most commands need no list.
+            if let Some(args) = batch.exact_args::<2>(command) {
+                self.run_one(shards, batch, command, &args, reply);
+            } else if let Some(args) = batch.exact_args::<3>(command) {
+                self.run_one(shards, batch, command, &args, reply);
+            } else {
+                self.run_one(shards, batch, command, &batch.args(command), reply);
+            }
+            shards[0].counts.commands += 1;
+            self.finish(shards);
+            if !matches!(act, Act::Exec(_)) {
+                self.write_down_one(shards);
+                self.serve_ready(shards);
+            }
+            if is_share {
+                self.stats.ran_share(command.id);
+            } else if let Some(ticks) = self.stats.ran(command.id, &reply.bytes[start..]) {
+                self.stats.notice(command.id, &batch.args(command), ticks);
+            }
+        }
+        // Who waits for keys is served after the whole transaction.
+        self.serve_ready(shards);
+        self.show_asides(batch, |before| before >= batch.commands.len());
+        self.show_end(batch);
+        false
+    }
+
+    /// Writes down what one command of a run did, which is whole by itself.
+    #[inline]
+    fn write_down_one(&mut self, shards: &mut [Box<Shard>]) {
+        if self.effects.listen.records && self.ties.unit.is_none() {
+            self.seal(shards, self.ties);
+        }
+    }
+
+    /// Makes a frame of what was done. What the run comes after need be said but once.
+    fn seal(&mut self, shards: &mut [Box<Shard>], ties: Ties<'_>) {
+        if seal(&self.outside.shared.journal, shards, self.effects, ties) {
+            self.ties.after = &[];
+        }
+    }
+
+    /// Runs the one command of a batch, which may wait for keys: then it is left at them, and given back.
+    fn run_or_wait(
+        &mut self,
+        shards: &mut [Box<Shard>],
+        batch: &Batch,
+        ticket: u64,
+        reply: &mut Reply,
+    ) -> Option<Arc<Waiter>> {
+        let command = batch.commands[0];
+        let args = batch.args(command);
+        self.effects.may_wait = true;
+        self.run_one(shards, batch, command, &args, reply);
+        self.effects.may_wait = false;
+        shards[0].counts.commands += 1;
+        let _uncommonly_slow = self.stats.ran(command.id, &reply.bytes);
+        let wait = self.effects.wait.take()?;
+        let Handler::Engine(engine) = table().entry(command.id).handler else { return None };
+        let waiter = Arc::new(Waiter::new(ticket, engine, &args, command.db, batch.resp, wait));
+        stand(&mut self.call(shards, batch, reply), &waiter);
+        Some(waiter)
+    }
+
+    /// Tries to serve one that waits, all its shards being in hand now.
+    fn retry(&mut self, shards: &mut [Box<Shard>], waiter: &Arc<Waiter>) {
+        let ready = waiter.wait.keys.iter().map(|key| (waiter.db, key.clone()));
+        self.effects.ready.extend(ready);
+        self.serve_ready(shards);
+    }
+
+    /// Serves those who wait for keys that got something.
+    #[inline]
+    fn serve_ready(&mut self, shards: &mut [Box<Shard>]) {
+        if !self.effects.ready.is_empty() {
+            // What is done for those who waited comes after what they waited for, by itself.
+            let ties = Ties { unit: None, ..self.ties };
+            if self.ties.unit.is_none() {
+                self.seal(shards, ties);
+            }
+            serve_ready(self.effects, shards, self.settings, self.now_ms, &mut self.outside);
+        }
+    }
+
+    #[inline]
+    fn run_one(
+        &mut self,
+        shards: &mut [Box<Shard>],
+        batch: &Batch,
+        command: Queued,
+        args: Args<'_>,
+        reply: &mut Reply,
+    ) {
+        let hint = batch.hint(command, args);
+        let entry = table().entry(command.id);
+        if is_publish(entry) {
+            self.outside.publish(entry.spec.name == "spublish", args, reply);
+        } else if let Handler::Script(script) = entry.handler {
+            if let Some(author) = &batch.author {
+                self.outside.show_script(author, entry.spec, command.db, args);
+            }
+            let host = Host {
+                shards: &mut *shards,
+                settings: self.settings,
+                effects: self.effects,
+                stats: self.stats,
+                outside: self.outside.reborrow(),
+                places: self.places,
+                now_ms: self.now_ms,
+                no_touch: batch.no_touch,
+                remembers: batch.remembers,
+                db: command.db,
+                script: Running::default(),
+            };
+            self.scripting.run(script, args, host, reply);
+        } else {
+            let mut cx = self.call(shards, batch, reply);
+            cx.db = command.db;
+            run_one(&mut cx, entry, args, hint);
+        }
+        if let Some(author) = &batch.author {
+            self.outside.show(author, entry.spec, command.db, args);
+            if batch.remembers {
+                self.outside.remember(author.id, entry.spec, args, shards, self.effects);
+            }
+        }
+    }
+
+    /// Shows monitors what the server did of a transaction before some command of the engine.
+    fn show_asides(&mut self, batch: &Batch, is_due: impl Fn(usize) -> bool) {
+        let transcript = batch.author.as_ref().and_then(|author| author.transaction.as_ref());
+        for (_, line) in transcript.iter().flat_map(|told| &told.asides).filter(|(before, _)| is_due(*before))
+        {
+            self.outside.tell_monitors(line);
+        }
+    }
+
+    /// Shows monitors the end of a transaction.
+    fn show_end(&mut self, batch: &Batch) {
+        let author = batch.author.as_ref();
+        if let Some(transcript) = author.and_then(|author| author.transaction.as_ref()) {
+            self.outside.tell_monitors(&transcript.end);
+        }
+    }
+
+    fn call<'b>(&'b mut self, shards: &'b mut [Box<Shard>], batch: &Batch, reply: &'b mut Reply) -> Call<'b> {
+        let mut cx = Call::new(shards, self.settings, 0, self.now_ms, reply, self.effects);
+        cx.no_touch = batch.no_touch;
+        cx
+    }
+
+    fn finish(&mut self, shards: &mut [Box<Shard>]) {
+        finish_effects(self.effects, &mut shards[0], &mut self.outside);
+    }
+}
+
+/// Where a shard's journal ends.
+fn end_of(shard: &Shard) -> u64 {
+    shard.tail.as_ref().map_or(0, |tail| tail.end())
+}
+
+/// Whether a command may write.
+pub(crate) fn writes(entry: &Entry) -> bool {
+    matches!(entry.handler, Handler::Script(_)) || entry.spec.flags.has(Flags::WRITE)
+}
+
+/// Whether a batch may write.
+pub(crate) fn is_writer(batch: &Batch) -> bool {
+    batch.commands.iter().any(|command| writes(table().entry(command.id)))
+}
+
+/// The slots of the keys of a batch; nothing where it may be about others too.
+fn slots_of(batch: &Batch) -> Option<SmallVec<[u16; 8]>> {
+    let mut slots = SmallVec::new();
+    for &command in &batch.commands {
+        if let Some((slot, _)) = command.place() {
+            slots.push(slot);
+            continue;
+        }
+        let args = batch.args(command);
+        slots.extend(record::slots_of_command(table().entry(command.id), &args)?);
+    }
+    (!slots.is_empty()).then_some(slots)
+}
+
+/// Where what was last done to the keys of a batch ends in the journal.
+fn last_seen(tail: &Tail, batch: &Batch) -> u64 {
+    slots_of(batch).map_or(tail.end(), |slots| slots.iter().map(|slot| tail.seen(*slot)).max().unwrap_or(0))
+}

@@ -1,0 +1,158 @@
+//! The journal's part in a turn: what was done goes to the desk before replies are looked at, and replies wait for it.
+use super::Thread;
+use super::conn::Conn;
+use super::core::Core;
+use crate::coordinate::batch::Act;
+use crate::coordinate::unasked::Errand;
+use crate::coordinate::unit::Kind;
+use crate::coordinate::unit::Unit;
+use crate::persist::format::Policy;
+use crate::persist::journal::{Job, Trouble};
+use crate::persist::keeper::policy_of;
+use crate::persist::marks::Mark;
+use crate::persist::rewrite;
+use shards::shard::Shard;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often what was written is brought to the disk under `everysec`, in ms.
+const SYNC_MS: i64 = 1000;
+/// How often it is looked whether those who are waited for have come.
+const GATHERING_LOOK: Duration = Duration::from_micros(50);
+/// After a sync failed, the rewrite that mends it is tried so often, in ms.
+const MEND_MS: i64 = 2000;
+
+impl Core {
+    /// Hands over what a shard in hand has for its journal. Before the shard is given to anybody, or a reply is released.
+    #[inline]
+    pub(crate) fn take_tail(&mut self, shard: &mut Shard) {
+        if shard.tail.as_ref().is_some_and(|tail| !tail.is_empty()) {
+            self.jobs.extend(self.shared.journal.take_tail(shard));
+        }
+    }
+
+    /// The same for the own shard, if it is in hand.
+    #[inline]
+    pub(crate) fn take_own_tail(&mut self) {
+        if let Some(strand) = &mut self.strands[self.id]
+            && strand.shard.tail.as_ref().is_some_and(|tail| !tail.is_empty())
+        {
+            self.jobs.extend(self.shared.journal.take_tail(&mut strand.shard));
+        }
+    }
+
+    /// The thread ends: its shard is left where the journals' end is made.
+    pub(crate) fn leave_strand(&mut self) {
+        if let Some(strand) = self.strands[self.id].take() {
+            self.shared.queues[self.id].put(strand);
+        }
+    }
+
+    /// Whether what a connection has to be sent may go. If not, it is kept, and looked at again when more is committed.
+    #[inline]
+    pub(crate) fn may_send(&mut self, conn: &mut Conn) -> bool {
+        conn.needs.is_empty() || self.is_committed_for(conn)
+    }
+
+    fn is_committed_for(&mut self, conn: &mut Conn) -> bool {
+        let journal = &self.shared.journal;
+        if conn.needs.are_met(journal) {
+            return true;
+        }
+        journal.hold(self.id);
+        if conn.needs.are_met(journal) {
+            return true;
+        }
+        self.held.push(conn.token);
+        false
+    }
+
+    /// A connection may not see the replies of a unit before what it did is committed.
+    pub(crate) fn raise_for_unit(&self, conn: &mut Conn, unit: &Unit) {
+        if self.shared.journal.is_on() {
+            for part in 0..unit.parts.len() {
+                let part = unit.part(part);
+                part.needs.points().iter().for_each(|point| conn.needs.raise(*point, &self.shared.journal));
+            }
+        }
+    }
+
+    /// Nor what it is told of others' doings before those are.
+    #[inline]
+    pub(crate) fn raise_for_push(&self, conn: &mut Conn) {
+        if self.shared.journal.is_on() {
+            conn.needs.raise_all(&self.shared.journal);
+        }
+    }
+
+    /// What was kept is looked at again.
+    #[inline]
+    pub(crate) fn look_at_held(&mut self) {
+        if !self.held.is_empty() {
+            self.to_flush.append(&mut self.held);
+        }
+    }
+
+    /// What time asks of the journals: of the first thread a mark over all of them, of each that a failed write is tried again.
+    pub(crate) fn keep_journal(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let journal = &shared.journal;
+        if !journal.is_on() || self.now_ms < self.next_sync_ms {
+            return;
+        }
+        self.next_sync_ms = self.now_ms + SYNC_MS;
+        self.jobs.extend(journal.try_again(self.id));
+        if self.id != 0 {
+            return;
+        }
+        self.rewrite_if_due();
+        let wanted = policy_of(&self.config);
+        let is_other = wanted != std::mem::replace(&mut self.journal_policy, wanted);
+        if is_other || wanted != Policy::Always && journal.wants_mark() {
+            let mark: Arc<dyn Errand> = Arc::new(Mark::new(&shared, Some(wanted)));
+            self.enter_unasked(Kind::FanOut, |_| Act::Errand(Arc::clone(&mark)));
+        }
+    }
+
+    /// Begins to rewrite the journals, if it is time to, or what could not be synced can be kept in no other way.
+    fn rewrite_if_due(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let is_lost = matches!(shared.journal.refuses_writes(), Some(Trouble::Sync(_)));
+        let is_asked = is_lost && self.now_ms - shared.rewrites.facts().tried_ms > MEND_MS;
+        if (is_asked || shared.rewrites.is_due(&shared, self.now_ms))
+            && let Err(why) = rewrite::start(&shared)
+        {
+            crate::log::warning(format_args!("Can't rewrite the journals: {why}"));
+        }
+    }
+
+    /// How long until the journal wants something, in ms.
+    pub(crate) fn journal_due_in_ms(&self) -> Option<i64> {
+        let journal = &self.shared.journal;
+        (journal.is_on() && !journal.is_settled(self.id, true))
+            .then(|| (self.next_sync_ms - self.now_ms).max(1))
+    }
+}
+
+impl Thread {
+    /// Hands over what was done in this turn, and has it written.
+    pub(super) fn write_journal(&mut self) {
+        self.core.take_own_tail();
+        self.core.jobs.extend(self.core.shared.journal.kicked_jobs());
+        self.core.jobs.extend(self.core.shared.journal.gathered_job(self.core.id));
+        while let Some(job) = self.core.jobs.pop_front() {
+            self.start(job);
+        }
+        self.core.look_at_held();
+    }
+
+    /// How long a write that waits for more may wait, at most, before it is looked at again.
+    pub(super) fn gathering_patience(&self) -> Option<Duration> {
+        self.core.shared.journal.is_gathering(self.core.id).then_some(GATHERING_LOOK)
+    }
+
+    fn start(&mut self, job: Job) {
+        let shared = &self.core.shared;
+        self.clerk.get_or_insert_with(|| crate::persist::clerk::Clerk::new(shared)).take(job);
+    }
+}

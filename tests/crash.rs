@@ -1,0 +1,125 @@
+//! Servers that are killed under load, and started again with other numbers of shards: what was acknowledged is there, in every mode.
+//!
+//! `BRAID_KILLS=100` kills each of them so often.
+
+#[path = "support/braid.rs"]
+#[expect(dead_code, reason = "other tests ask more of a process")]
+mod braid;
+#[path = "crash/link.rs"]
+mod link;
+#[path = "crash/load.rs"]
+mod load;
+#[path = "support/resp.rs"]
+mod resp;
+
+use braid::Braid;
+use link::Link;
+use load::{Client, clients};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// So often each server is killed.
+const KILLS: usize = 6;
+const SHARDS: [&str; 5] = ["1", "3", "2", "4", "2"];
+
+#[test]
+fn nothing_acknowledged_is_lost_under_always() {
+    kill_again_and_again("always", "auto", &[]);
+    kill_again_and_again("always", "epoll", &[]);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_under_everysec() {
+    kill_again_and_again("everysec", "auto", &[]);
+    kill_again_and_again("everysec", "epoll", &[]);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_where_the_system_syncs() {
+    kill_again_and_again("no", "auto", &[]);
+    kill_again_and_again("no", "epoll", &[]);
+}
+
+#[test]
+fn nothing_is_lost_in_the_midst_of_rewrites() {
+    let rewrites: &[&[&str]] = &[&["BGREWRITEAOF"]];
+    kill_again_and_again("everysec", "auto", rewrites);
+    kill_again_and_again("always", "epoll", rewrites);
+}
+
+#[test]
+fn nothing_is_lost_in_the_midst_of_snapshots_and_changes_of_policy() {
+    let commands: &[&[&str]] = &[
+        &["BGSAVE"],
+        &["CONFIG", "SET", "appendfsync", "always"],
+        &["BGREWRITEAOF"],
+        &["CONFIG", "SET", "appendfsync", "everysec"],
+        &["BGREWRITEAOF"],
+        &["CONFIG", "SET", "appendfsync", "no"],
+    ];
+    kill_again_and_again("everysec", "auto", commands);
+}
+
+/// Loads a server, kills it, starts it again and looks, again and again. Meanwhile somebody sends `commands`.
+fn kill_again_and_again(policy: &str, io: &str, commands: &[&[&str]]) {
+    let kills = std::env::var("BRAID_KILLS").map_or(KILLS, |text| text.parse().expect("a number"));
+    let flags = |shards: &'static str| {
+        let flags = ["--appendonly", "yes", "--appendfsync", policy, "--io", io, "--save", "", "--shards"];
+        flags.into_iter().chain([shards]).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let start_flags = flags(SHARDS[0]);
+    let mut server = Braid::start(&start_flags.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut all = [clients("one"), clients("two")].into_iter().flatten().collect::<Vec<_>>();
+    check(server.address, &mut all, "at first");
+    for kill in 1..=kills {
+        let address = server.address;
+        std::thread::scope(|scope| {
+            for client in &mut all {
+                scope.spawn(|| work(address, &mut **client));
+            }
+            scope.spawn(move || disturb(address, commands));
+            std::thread::sleep(Duration::from_millis(40 + 61 * kill as u64 % 300));
+            let flags = flags(SHARDS[kill % SHARDS.len()]);
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            server.kill_and_spawn(&flags);
+            // Now and then it dies before it has found out where it was.
+            if kill % 3 == 0 {
+                std::thread::sleep(Duration::from_millis(kill as u64 * 7 % 40));
+                server.kill_and_spawn(&flags);
+            }
+        });
+        server.wait_until_it_accepts();
+        check(server.address, &mut all, &format!("after kill {kill} under {policy}, {io}"));
+    }
+}
+
+fn work(address: SocketAddr, client: &mut dyn Client) {
+    let Some(mut link) = Link::connect(address) else { return };
+    loop {
+        let commands = client.send();
+        if !link.send(&commands) {
+            return;
+        }
+        for _ in &commands {
+            let Some(reply) = link.receive() else { return };
+            client.hear(&reply);
+        }
+    }
+}
+
+fn disturb(address: SocketAddr, commands: &[&[&str]]) {
+    let Some(mut link) = Link::connect(address) else { return };
+    for command in commands.iter().cycle() {
+        if link.ask(command).is_none() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(17));
+    }
+}
+
+fn check(address: SocketAddr, clients: &mut [Box<dyn Client>], when: &str) {
+    let mut link = Link::when_loaded(address);
+    let complaints: Vec<String> =
+        clients.iter_mut().filter_map(|client| client.check(&mut link).err()).collect();
+    assert!(complaints.is_empty(), "{when}:\n{}", complaints.join("\n"));
+}
