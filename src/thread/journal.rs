@@ -141,7 +141,7 @@ impl Thread {
     pub(super) fn write_journal(&mut self) {
         self.core.take_own_tail();
         self.core.jobs.extend(self.core.shared.journal.kicked_jobs());
-        self.core.jobs.extend(self.core.shared.journal.gathered_job(self.core.id));
+        self.core.jobs.extend(self.core.shared.journal.gathered_jobs());
         while let Some(job) = self.core.jobs.pop_front() {
             self.start(job);
         }
@@ -150,7 +150,7 @@ impl Thread {
 
     /// How long a write that waits for more may wait, at most, before it is looked at again.
     pub(super) fn gathering_patience(&self) -> Option<Duration> {
-        self.core.shared.journal.is_gathering(self.core.id).then_some(GATHERING_LOOK)
+        self.core.shared.journal.is_gathering().then_some(GATHERING_LOOK)
     }
 
     /// Has a job done: by the driver, or where that would wait for the disk, by a clerk.
