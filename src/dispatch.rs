@@ -6,7 +6,6 @@ use crate::admit::Refusal;
 use crate::commands::{Server, Verdict};
 use crate::coordinate::batch::{Act, ArgVec};
 use crate::coordinate::survey::Survey;
-use crate::coordinate::unit::Kind;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
 use crate::queues::Mail;
@@ -484,9 +483,7 @@ impl Core {
                 }
             }
             Mail::Answered(survey) => self.answered(&survey),
-            Mail::Errand(errand) => {
-                self.enter_unasked(Kind::Gathered, |_| Act::Errand(Arc::clone(&errand)));
-            }
+            Mail::Errand(errand) => self.enter_errand(&errand),
             Mail::Noticed(token, noticed) => self.keep_noticed(token, noticed),
             Mail::Client(..) | Mail::Listen(_) | Mail::Stop => unreachable!("the loop takes these"),
         }

@@ -7,6 +7,7 @@ use crate::thread::core::Core;
 use shards::reply::Reply;
 use shards::shard::Shard;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// No connection has this place.
 const NOBODY: Token = Token { index: u32::MAX, generation: u32::MAX };
@@ -29,5 +30,10 @@ impl Core {
         let parts = (0..part_count).map(act_of).map(|act| Part { act, ..Part::default() }).collect();
         let origin = Origin { thread: self.id, token: NOBODY, sequence: u64::MAX };
         self.push_unit(origin, kind, &shards, parts, Needs::default());
+    }
+
+    /// Enters something that is done with all shards in one hand.
+    pub fn enter_errand(&mut self, errand: &Arc<dyn Errand>) {
+        self.enter_unasked(Kind::Gathered, |_| Act::Errand(Arc::clone(errand)));
     }
 }
