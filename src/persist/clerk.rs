@@ -1,7 +1,7 @@
 //! Threads that wait for the disk, so that no shard does: one that writes and one that syncs beside it.
 use super::journal::Job;
 use crate::shared::Shared;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 
 /// The clerks of one shard thread: they end when this is dropped.
@@ -25,7 +25,7 @@ impl Clerk {
 
 /// A clerk; one that has `syncs` leaves the mere syncs to it.
 fn spawn(name: &str, shared: &Arc<Shared>, syncs: Option<Sender<Job>>) -> Sender<Job> {
-    let (sender, receiver) = unbounded();
+    let (sender, receiver) = channel();
     let shared = Arc::downgrade(shared);
     let work = move || work(&receiver, &shared, syncs.as_ref());
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);

@@ -10,20 +10,19 @@
 //! journal of a shard grows in one order, whoever holds the shard, and under `always` one fdatasync serves all who came
 //! during the one before.
 use super::commit::Commit;
+use super::desk::Desk;
 use super::files::JournalFile;
-use super::format::{BLOCK_HEAD_BYTES_MAX, Policy, seal};
+use super::format::{BLOCK_HEAD_BYTES_MAX, Policy};
 pub use super::job::{Facts, Job, Jobs, Trouble};
 use shards::shard::Shard;
 use shards::tail::{FrameHead, Point, Tail};
-use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Buffers that a desk keeps to be filled again, at most, and how large.
-const SPARES_MAX: usize = 4;
-const SPARE_BYTES_MAX: usize = 1 << 20;
+/// How long is waited for the disk where there is nothing else to be done.
+const WRITE_OUT_MAX: Duration = Duration::from_secs(10);
 
 /// The journals of all shards.
 #[derive(Debug)]
@@ -51,71 +50,6 @@ struct Stream {
     committed: AtomicU64,
     is_gathering: AtomicBool,
     desk: Mutex<Desk>,
-}
-
-/// Where what is to be written waits.
-#[derive(Debug, Default)]
-struct Desk {
-    /// What is written now goes here.
-    file: Option<Arc<JournalFile>>,
-    policy: Policy,
-    waiting: VecDeque<Segment>,
-    is_under_way: bool,
-    written: u64,
-    synced: u64,
-    is_sync_under_way: bool,
-    /// Frames that wait to be written, and those that were in the last write.
-    waiting_frames: u64,
-    written_frames: u64,
-    /// Under `always`, those who come back after the last sync are waited for.
-    gathering: Option<Gathering>,
-    /// When the write that is under way began, under `always`.
-    began: Option<Instant>,
-    /// Up to here it is to be synced as soon as it is written.
-    sync_wanted: u64,
-    /// Where the last mark ends.
-    marked: u64,
-    /// What was written before a sync failed is nowhere for certain: nothing is safe before the journal is rewritten.
-    doubt: Option<Doubt>,
-    /// Syncs that took longer than they should.
-    delayed: u64,
-    /// Files of earlier generations with bytes that may not be on the disk yet.
-    unsynced: Vec<Arc<JournalFile>>,
-    spares: Vec<Vec<u8>>,
-    /// Why nothing can be written at the moment.
-    trouble: Option<Trouble>,
-}
-
-/// What a failed sync leaves.
-#[derive(Debug)]
-struct Doubt {
-    /// Up to here all was on the disk before.
-    synced: u64,
-    why: String,
-}
-
-/// Why a write does not begin at once: those who were served by the last one are about to come back, and one sync is to do for all.
-#[derive(Clone, Copy, Debug)]
-struct Gathering {
-    /// So many frames are expected.
-    expected: u64,
-    /// It begins without them then.
-    until: Instant,
-}
-
-/// How long is waited for the disk where there is nothing else to be done.
-const WRITE_OUT_MAX: Duration = Duration::from_secs(10);
-/// Those who come back after a sync are waited for no longer than this part of what the sync took, nor longer than this in all.
-const GATHER_SHARE: u32 = 4;
-const GATHER_MAX: Duration = Duration::from_micros(500);
-
-/// Frames that wait to be written, behind room for their block's head.
-#[derive(Debug)]
-struct Segment {
-    file: Arc<JournalFile>,
-    policy: Policy,
-    bytes: Vec<u8>,
-    lsn: u64,
 }
 
 impl Journal {
@@ -518,123 +452,5 @@ impl Journal {
 impl Stream {
     fn lock(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Desk {
-    /// Frames, behind room for a head, that begin here in the journal.
-    fn add(&mut self, mut bytes: Vec<u8>, lsn: u64) {
-        let Some(file) = &self.file else { return };
-        match self.waiting.back_mut() {
-            Some(last) if Arc::ptr_eq(&last.file, file) && last.policy == self.policy => {
-                last.bytes.extend_from_slice(&bytes[BLOCK_HEAD_BYTES_MAX..]);
-                bytes.clear();
-                self.keep_spare(bytes);
-            }
-            _ => {
-                let segment = Segment { file: Arc::clone(file), policy: self.policy, bytes, lsn };
-                self.waiting.push_back(segment);
-            }
-        }
-    }
-
-    /// Up to where the journal is on the disk for certain.
-    fn sure(&self) -> u64 {
-        self.doubt.as_ref().map_or(self.synced, |doubt| doubt.synced)
-    }
-
-    /// The next write, if none is under way.
-    fn next_job(&mut self, shard: usize) -> Option<Job> {
-        if self.is_under_way || self.trouble.is_some() {
-            return None;
-        }
-        if let Some(gathering) = self.gathering {
-            if self.waiting_frames < gathering.expected && Instant::now() < gathering.until {
-                return None;
-            }
-            self.gathering = None;
-        }
-        let Segment { file, policy, mut bytes, lsn } = self.waiting.pop_front()?;
-        self.is_under_way = true;
-        self.began = (policy == Policy::Always).then(Instant::now);
-        // What waits in other files comes with the next one; it is rare.
-        self.written_frames = std::mem::take(&mut self.waiting_frames);
-        let end = lsn + (bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
-        let start = seal(&mut bytes, lsn, self.sure(), policy);
-        let offset = file.end();
-        let sync = policy == Policy::Always;
-        // What stands before it in earlier files is to be on the disk first.
-        let also = if sync { self.unsynced.clone() } else { Vec::new() };
-        Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also, synced_end: 0 })
-    }
-
-    /// A sync is done: those whom it served, and those who came meanwhile, are to share the next one.
-    fn gather(&mut self, gathers: bool) {
-        let Some(began) = self.began.take().filter(|_| gathers) else { return };
-        let patience = (began.elapsed() / GATHER_SHARE).min(GATHER_MAX);
-        let expected = self.written_frames + self.waiting_frames;
-        self.gathering = (expected > 1).then(|| Gathering { expected, until: Instant::now() + patience });
-    }
-
-    /// The sync that is wanted, once what it is for is written.
-    fn next_sync(&mut self, shard: usize) -> Option<Job> {
-        let is_due = self.sync_wanted > self.synced && self.written >= self.sync_wanted;
-        self.delayed += u64::from(is_due && self.is_sync_under_way);
-        if !is_due || self.is_sync_under_way || self.trouble.is_some() {
-            return None;
-        }
-        let file = self.file.clone()?;
-        self.is_sync_under_way = true;
-        let also = self.unsynced.clone();
-        let synced_end = file.end();
-        let lsn = self.written;
-        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn, also, synced_end })
-    }
-
-    fn succeeded(&mut self, job: Job, gathers: bool) {
-        if job.bytes.is_empty() {
-            self.is_sync_under_way = false;
-        } else {
-            self.is_under_way = false;
-            self.written = self.written.max(job.lsn);
-            self.gather(gathers);
-            job.file.grow((job.bytes.len() - job.start) as u64);
-            self.keep_spare(job.bytes);
-            let mut known = self.file.iter().chain(&self.unsynced);
-            if !known.any(|file| Arc::ptr_eq(file, &job.file)) {
-                self.unsynced.push(Arc::clone(&job.file));
-            }
-        }
-        if job.sync {
-            self.synced = self.synced.max(job.lsn);
-            // Other syncs of them may be under way, which say nothing before they are done.
-            self.unsynced.retain(|file| !file.is_synced());
-        }
-    }
-
-    /// What could not be written waits again, first of all. Of what could not be synced nobody knows what the disk has.
-    fn failed(&mut self, job: Job, error: &io::Error) {
-        let is_write = !job.bytes.is_empty();
-        if is_write {
-            self.is_under_way = false;
-        } else {
-            self.is_sync_under_way = false;
-        }
-        let is_spoilt = job.file.is_spoilt() || job.also.iter().any(|file| file.is_spoilt());
-        if is_write && !is_spoilt {
-            let lsn = job.lsn - (job.bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
-            let segment = Segment { file: job.file, policy: self.policy, bytes: job.bytes, lsn };
-            self.waiting.push_front(segment);
-            self.trouble = Some(Trouble::Write(error.to_string()));
-        } else {
-            self.trouble = Some(Trouble::Sync(error.to_string()));
-            self.doubt.get_or_insert(Doubt { synced: self.synced, why: error.to_string() });
-        }
-    }
-
-    fn keep_spare(&mut self, bytes: Vec<u8>) {
-        if self.spares.len() < SPARES_MAX && bytes.capacity() <= SPARE_BYTES_MAX {
-            self.spares.push(bytes);
-        }
     }
 }

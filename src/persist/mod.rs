@@ -38,6 +38,7 @@ pub mod bulk;
 pub mod check;
 pub mod clerk;
 pub mod commit;
+mod desk;
 pub mod epoch;
 pub mod files;
 pub(crate) mod foreign;
