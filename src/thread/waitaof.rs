@@ -47,7 +47,7 @@ impl Core {
     }
 
     /// Answers those whose waiting is over.
-    pub(crate) fn end_sync_waits(&mut self) {
+    pub fn end_sync_waits(&mut self) {
         for wait in std::mem::take(&mut self.sync_waits) {
             let is_synced = self.is_synced(&wait.ends);
             if wait.until_ms > self.now_ms && (!is_synced || wait.in_vain) {

@@ -105,6 +105,7 @@ impl SimulatedTarget {
         core.snapshot_slice();
         core.sweep_slice(SWEEP_EVERY_MS);
         core.end_waits();
+        core.end_sync_waits();
         core.end_pause();
         core.settle();
         if let Some(strand) = &core.strands[at] {

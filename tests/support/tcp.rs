@@ -75,6 +75,8 @@ impl Target for TcpTarget {
         self.connections.clear();
         let fresh = self.connect();
         let flushed = self.request(fresh, &[b"FLUSHALL".to_vec()], HOUSEKEEPING);
+        // Libraries of functions are no keys; whether a server has them is told by the scripts about them.
+        let _unheard = self.request(fresh, &[b"FUNCTION".to_vec(), b"FLUSH".to_vec()], HOUSEKEEPING);
         self.connections.clear();
         if flushed == Outcome::Reply(Reply::Simple(b"OK".to_vec())) { Ok(()) } else { Err(flushed) }
     }
