@@ -199,7 +199,7 @@ fn fingerprints(link: &mut Link, scripts: &[PathBuf]) -> Fingerprints {
             if kind == "stream" {
                 print += &format!(" {:?}", ask(&["XINFO", "GROUPS"]));
             }
-            let script = number.checked_sub(1).map_or(Path::new("none"), |at| &scripts[at]);
+            let script = number.checked_sub(1).map_or_else(|| Path::new("none"), |at| &*scripts[at]);
             prints.insert((script.display().to_string(), key), print);
         }
     }
