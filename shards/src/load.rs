@@ -51,6 +51,9 @@ impl Shard {
         expires_at_ms: Option<i64>,
         lru: u32,
     ) -> bool {
+        if self.has_snapshot() {
+            self.keep_for_snapshot(db, key);
+        }
         let version = self.version;
         match self.dbs[usize::from(db)].table.set(key, value, expires_at_ms, lru, version) {
             Previous::None => false,

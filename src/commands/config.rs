@@ -94,7 +94,8 @@ fn set(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
 
 /// Does what has to be done at once where settings change. The threads read the others when they need them.
 fn apply(shared: &Arc<Shared>, old: &Config, new: &Config) -> Result<(), SetError> {
-    if new.dir != old.dir {
+    // One that was removed and made again has the same name, and is another.
+    if new.dir != old.dir || std::env::current_dir().is_err() {
         std::env::set_current_dir(&new.dir)
             .map_err(|error| failed("dir", &crate::config::os_text(&error)))?;
     }

@@ -51,6 +51,12 @@ const NONE_IN_PROGRESS: Fault = Fault::new("ERR Background saving is currently n
 pub(super) fn over_all(kind: Kind, errand: Arc<dyn Errand>) -> Verdict {
     Verdict::enter(move |core, conn| {
         let shards: Vec<usize> = (0..core.shared.shard_count()).collect();
+        if let [only] = shards[..] {
+            // What comes behind it would overtake a unit: one shard's commands run where they come.
+            let mut part = Part { act: Act::Errand(errand), ..Part::default() };
+            core.sign(&mut part.batch, conn);
+            return core.enter_act(conn, only, Assembly::Plain, part);
+        }
         let (parts, assembly) = match kind {
             Kind::FanOut => (shards.len(), Assembly::Merge(Merge::First, Vec::new())),
             Kind::Gathered => (1, Assembly::Plain),
@@ -100,6 +106,8 @@ fn bgsave(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
         None if !in_exec => {}
         _ => {
             saves.schedule(true);
+            // The first thread, which sees to it, may sleep.
+            cx.core.mailed[0] = true;
             cx.reply.status("Background saving scheduled");
             return Ok(Verdict::Done);
         }

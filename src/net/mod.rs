@@ -83,6 +83,17 @@ pub enum Completion {
         /// Whether all of it was taken by the kernel.
         result: io::Result<()>,
     },
+    /// What was to be done with a file is done, or failed.
+    Stored {
+        /// The number that it was given.
+        number: u64,
+        /// The buffer, as it was given to [`Driver::store`].
+        bytes: Vec<u8>,
+        /// Whether it was the sync that came last.
+        is_sync: bool,
+        /// How it ended. Of a write that failed, some may stand in the file.
+        result: io::Result<()>,
+    },
     /// Somebody called [`Waker::wake`] or [`Driver::wake`]; several calls may come as one.
     Woken,
 }
@@ -102,6 +113,23 @@ impl Received {
     pub fn len(&self) -> usize {
         self.len as usize
     }
+}
+
+/// Bytes on their way to a file.
+#[derive(Debug)]
+pub struct Store {
+    /// What it is known by.
+    pub number: u64,
+    /// The file, which stays open until it is done.
+    pub fd: RawFd,
+    /// What is to be written, from `start` on; nothing where it is only to be synced.
+    pub bytes: Vec<u8>,
+    /// Where what is to be written begins in `bytes`.
+    pub start: usize,
+    /// Where it comes to stand in the file.
+    pub offset: u64,
+    /// Whether the file is to be on the disk then.
+    pub sync: bool,
 }
 
 /// Which driver to make.
@@ -193,6 +221,21 @@ impl Driver {
     /// system call in an otherwise idle turn; right when nothing else waits to be sent to this connection.
     pub fn send_quietly(&mut self, token: Token, buffer: Vec<u8>) {
         drivers!(self, driver => driver.send(token, buffer, Notice::Quiet));
+    }
+
+    /// Has bytes written to a file and synced, with the next turn; [`Completion::Stored`] tells when that is done. Gives them back where
+    /// the driver would have to wait for the disk.
+    ///
+    /// # Errors
+    /// This is such a driver.
+    pub fn store(&mut self, store: Store) -> Result<(), Store> {
+        match self {
+            Driver::Uring(uring) => {
+                uring.store(store);
+                Ok(())
+            }
+            Driver::Epoll(_) => Err(store),
+        }
     }
 
     /// Stops receiving (back-pressure). What had been received before may still come out. A peer that leaves

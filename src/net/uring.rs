@@ -9,6 +9,7 @@
 mod accept;
 mod receive;
 mod send;
+mod store;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
@@ -27,7 +28,7 @@ use self::accept::Listener;
 use super::connections::Connections;
 use super::provided::Provided;
 use super::ring::{Ring, Sizes};
-use super::{Completion, Notice, Received, Sending, Tag, Token, Waker, shorter};
+use super::{Completion, Notice, Received, Sending, Store, Tag, Token, Waker, shorter};
 
 const RECEIVE: u8 = 1;
 const SEND: u8 = 2;
@@ -40,6 +41,8 @@ const WAKE: u8 = 6;
 const MESSAGE: u8 = 7;
 const CANCEL_RECEIVE: u8 = 8;
 const CANCEL_ACCEPT: u8 = 9;
+const STORE_WRITE: u8 = 11;
+const STORE_SYNC: u8 = 12;
 /// Nobody minds how it ends.
 const FORGOTTEN: u8 = 10;
 
@@ -57,6 +60,8 @@ pub struct Uring {
     orphans: ManuallyDrop<HashMap<u64, Vec<u8>>>,
     /// Buffers of quiet sends whose connections are gone: free after the next turn.
     spent: ManuallyDrop<Vec<Vec<u8>>>,
+    /// Writes to files that are under way.
+    stores: ManuallyDrop<Vec<Option<Store>>>,
     /// Quiet sends queued since the last turn.
     quiet: Vec<Token>,
     /// Connections whose receive ended for want of buffers.
@@ -125,6 +130,7 @@ impl Uring {
             connections: ManuallyDrop::new(Connections::new()),
             orphans: ManuallyDrop::new(HashMap::new()),
             spent: ManuallyDrop::new(Vec::new()),
+            stores: ManuallyDrop::new(Vec::new()),
             quiet: Vec::new(),
             starved: VecDeque::new(),
             early: VecDeque::new(),
@@ -259,6 +265,7 @@ impl Uring {
         match tag.kind {
             RECEIVE => self.received(tag, result),
             SEND => self.sent(tag, result.result()),
+            STORE_WRITE | STORE_SYNC => self.stored(tag, result.result()),
             ACCEPT => self.accepted(tag, result),
             WATCH_EVENT => {
                 // The kernel has ended the watch.
@@ -322,6 +329,8 @@ impl Drop for Uring {
         unsafe { ManuallyDrop::drop(&mut self.orphans) };
         // SAFETY: as above.
         unsafe { ManuallyDrop::drop(&mut self.spent) };
+        // SAFETY: as above.
+        unsafe { ManuallyDrop::drop(&mut self.stores) };
         // SAFETY: as above.
         unsafe { ManuallyDrop::drop(&mut self.provided) };
     }

@@ -60,6 +60,14 @@ impl JournalFile {
     pub fn fd(&self) -> Option<RawFd> {
         self.file.fd()
     }
+    /// A sync that somebody else did is over: all was on the disk that had been written up to there, or nobody knows.
+    pub fn note_sync(&self, is_ok: bool, end: u64) {
+        if is_ok {
+            self.synced.fetch_max(end, Ordering::Relaxed);
+        } else {
+            self.is_spoilt.store(true, Ordering::Relaxed);
+        }
+    }
     /// Sees that all that was written is on the disk.
     ///
     /// # Errors

@@ -54,4 +54,6 @@ pub struct Job {
     pub lsn: u64,
     /// Files before this one that are to be synced too.
     pub also: Vec<Arc<JournalFile>>,
+    /// Of a mere sync: where the file ended when it was asked for.
+    pub synced_end: u64,
 }

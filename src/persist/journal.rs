@@ -17,7 +17,7 @@ use shards::shard::Shard;
 use shards::tail::{FrameHead, Point, Tail};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,8 @@ pub struct Journal {
     next_unit: AtomicU64,
     /// Under `always`, a sync waits for those whom the last one served.
     gathers: AtomicBool,
+    /// Shards whose next write waits so.
+    gathering_count: AtomicUsize,
     /// Something waits at a desk that no tail will bring along.
     is_kicked: AtomicBool,
     /// Some journal cannot be written.
@@ -101,6 +103,8 @@ struct Gathering {
     until: Instant,
 }
 
+/// How long is waited for the disk where there is nothing else to be done.
+const WRITE_OUT_MAX: Duration = Duration::from_secs(10);
 /// Those who come back after a sync are waited for no longer than this part of what the sync took, nor longer than this in all.
 const GATHER_SHARE: u32 = 4;
 const GATHER_MAX: Duration = Duration::from_micros(500);
@@ -130,6 +134,7 @@ impl Journal {
             commit: Mutex::new(Commit::new(&vec![0; shard_count])),
             next_unit: AtomicU64::new(1),
             gathers: AtomicBool::new(false),
+            gathering_count: AtomicUsize::new(0),
             is_kicked: AtomicBool::new(false),
             is_in_trouble: AtomicBool::new(false),
             holds: (0..shard_count).map(|_| AtomicBool::new(false)).collect(),
@@ -234,7 +239,11 @@ impl Journal {
     /// The next write of a shard, if there is to be one now.
     fn next_job(&self, shard: usize, desk: &mut Desk) -> Option<Job> {
         let job = desk.next_job(shard);
-        self.streams[shard].is_gathering.store(desk.gathering.is_some(), Ordering::Relaxed);
+        let gathers = desk.gathering.is_some() && !desk.waiting.is_empty();
+        if self.streams[shard].is_gathering.swap(gathers, Ordering::Relaxed) != gathers {
+            let by = if gathers { 1 } else { usize::MAX };
+            self.gathering_count.fetch_add(by, Ordering::Relaxed);
+        }
         job
     }
 
@@ -243,19 +252,22 @@ impl Journal {
         self.gathers.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a write waits for those who are about to come back.
+    /// Whether some write waits for those who are about to come back. Whoever is awake then looks again soon: a shard's owner may sleep
+    /// while others use it.
     #[inline]
     #[must_use]
-    pub fn is_gathering(&self, shard: usize) -> bool {
-        self.streams[shard].is_gathering.load(Ordering::Relaxed)
+    pub fn is_gathering(&self) -> bool {
+        self.gathering_count.load(Ordering::Relaxed) > 0
     }
 
-    /// The write that waited for others, if it waits no longer.
-    pub fn gathered_job(&self, shard: usize) -> Option<Job> {
-        if !self.is_gathering(shard) {
-            return None;
+    /// The writes that waited for others, and wait no longer.
+    pub fn gathered_jobs(&self) -> Jobs {
+        if !self.is_gathering() {
+            return Jobs::new();
         }
-        self.next_job(shard, &mut self.streams[shard].lock())
+        let waits = |shard: &usize| self.streams[*shard].is_gathering.load(Ordering::Relaxed);
+        let shards = (0..self.len()).filter(waits);
+        shards.filter_map(|shard| self.next_job(shard, &mut self.streams[shard].lock())).collect()
     }
 
     /// A job is done: what is to be done next for this shard, and whether more is committed than before. A write that
@@ -374,7 +386,9 @@ impl Journal {
     /// Sees that all that was done on these shards, which are all there are, is written. Waits for the disk.
     pub fn write_out(&self, shards: &mut [Box<Shard>]) {
         shards.iter_mut().for_each(|shard| self.hand_in(shard));
-        while (0..self.len()).any(|shard| !self.is_settled(shard, false)) && !self.is_in_trouble() {
+        let until = Instant::now() + WRITE_OUT_MAX;
+        let is_wanted = || !self.is_in_trouble() && Instant::now() < until;
+        while is_wanted() && (0..self.len()).any(|shard| !self.is_settled(shard, false)) {
             let mut jobs: Jobs = (0..self.len())
                 .filter_map(|shard| self.next_job(shard, &mut self.streams[shard].lock()))
                 .collect();
@@ -391,7 +405,8 @@ impl Journal {
         if !self.is_kicked.load(Ordering::Relaxed) || !self.is_kicked.swap(false, Ordering::AcqRel) {
             return Jobs::new();
         }
-        (0..self.len()).filter_map(|shard| self.streams[shard].lock().next_job(shard)).collect()
+        let jobs = (0..self.len()).map(|shard| self.next_job(shard, &mut self.streams[shard].lock()));
+        jobs.flatten().collect()
     }
 
     /// From the mark that was just appended on, a shard's journal follows this policy.
@@ -550,7 +565,7 @@ impl Desk {
         let sync = policy == Policy::Always;
         // What stands before it in earlier files is to be on the disk first.
         let also = if sync { self.unsynced.clone() } else { Vec::new() };
-        Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also })
+        Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also, synced_end: 0 })
     }
 
     /// A sync is done: those whom it served, and those who came meanwhile, are to share the next one.
@@ -571,7 +586,9 @@ impl Desk {
         let file = self.file.clone()?;
         self.is_sync_under_way = true;
         let also = self.unsynced.clone();
-        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn: self.written, also })
+        let synced_end = file.end();
+        let lsn = self.written;
+        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn, also, synced_end })
     }
 
     fn succeeded(&mut self, job: Job, gathers: bool) {

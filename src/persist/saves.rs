@@ -236,6 +236,12 @@ impl Saves {
         std::mem::replace(&mut self.lock().is_scheduled, is_wanted)
     }
 
+    /// Whether a save is to begin as soon as one can.
+    #[must_use]
+    pub fn is_scheduled(&self) -> bool {
+        self.lock().is_scheduled
+    }
+
     /// Whether it is time to save, `dirty` changes having been made since the start in all; it says why, if nobody asked for it.
     #[must_use]
     pub fn is_due(&self, config: &Config, dirty: u64, now_ms: i64) -> bool {

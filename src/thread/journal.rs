@@ -6,6 +6,8 @@ use crate::coordinate::batch::Act;
 use crate::coordinate::unasked::Errand;
 use crate::coordinate::unit::Kind;
 use crate::coordinate::unit::Unit;
+use crate::net::Store;
+use crate::persist::clerk::{Clerk, tell_holders};
 use crate::persist::format::Policy;
 use crate::persist::journal::{Job, Trouble};
 use crate::persist::keeper::policy_of;
@@ -139,7 +141,7 @@ impl Thread {
     pub(super) fn write_journal(&mut self) {
         self.core.take_own_tail();
         self.core.jobs.extend(self.core.shared.journal.kicked_jobs());
-        self.core.jobs.extend(self.core.shared.journal.gathered_job(self.core.id));
+        self.core.jobs.extend(self.core.shared.journal.gathered_jobs());
         while let Some(job) = self.core.jobs.pop_front() {
             self.start(job);
         }
@@ -148,11 +150,57 @@ impl Thread {
 
     /// How long a write that waits for more may wait, at most, before it is looked at again.
     pub(super) fn gathering_patience(&self) -> Option<Duration> {
-        self.core.shared.journal.is_gathering(self.core.id).then_some(GATHERING_LOOK)
+        self.core.shared.journal.is_gathering().then_some(GATHERING_LOOK)
     }
 
-    fn start(&mut self, job: Job) {
+    /// Has a job done: by the driver, or where that would wait for the disk, by a clerk.
+    fn start(&mut self, mut job: Job) {
+        // What has to be synced first, which is rare, is more than one operation.
+        let fd = job.file.fd().filter(|_| job.also.is_empty());
+        let job = match fd {
+            Some(fd) => {
+                self.stores_begun += 1;
+                let store = Store {
+                    number: self.stores_begun,
+                    fd,
+                    bytes: std::mem::take(&mut job.bytes),
+                    start: job.start,
+                    offset: job.offset,
+                    sync: job.sync,
+                };
+                let Err(store) = self.driver.store(store) else {
+                    self.storing.push((self.stores_begun, job));
+                    return;
+                };
+                job.bytes = store.bytes;
+                job
+            }
+            None => job,
+        };
         let shared = &self.core.shared;
-        self.clerk.get_or_insert_with(|| crate::persist::clerk::Clerk::new(shared)).take(job);
+        self.clerk.get_or_insert_with(|| Clerk::new(shared)).take(job);
+    }
+
+    /// The driver is done with a job.
+    pub(super) fn stored(&mut self, number: u64, bytes: Vec<u8>, is_sync: bool, result: std::io::Result<()>) {
+        let Some(at) = self.storing.iter().position(|(of, _)| *of == number) else { return };
+        let (_, mut job) = self.storing.swap_remove(at);
+        let end =
+            if bytes.is_empty() { job.synced_end } else { job.offset + (bytes.len() - job.start) as u64 };
+        if is_sync {
+            job.file.note_sync(result.is_ok(), end);
+        }
+        job.bytes = bytes;
+        let shared = Arc::clone(&self.core.shared);
+        let (next, is_more_committed) = shared.journal.done(job, result);
+        self.core.jobs.extend(next);
+        if is_more_committed {
+            tell_holders(&shared);
+        }
+    }
+
+    /// Whether something is on its way to a file.
+    pub(super) fn is_storing(&self) -> bool {
+        !self.storing.is_empty()
     }
 }

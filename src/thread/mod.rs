@@ -22,6 +22,7 @@ use self::conn::{Hold, Peer};
 use self::core::{Core, INPUT_BYTES_PAUSE, Intent};
 use crate::net::{Completion, Driver, Token};
 use crate::persist::clerk::Clerk;
+use crate::persist::journal::Job;
 use crate::queues::Mail;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -36,6 +37,8 @@ pub fn wall_ms() -> i64 {
 /// Buffers that are kept to be filled again, at most, and how large.
 const BUFFERS_MAX: usize = 256;
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// How long the end of a thread waits for the disk, in ms.
+const STORING_MS_MAX: i64 = 10_000;
 /// Freed entries a turn: a slice of well under a millisecond.
 const FREED_MAX: usize = 2_000;
 
@@ -58,6 +61,9 @@ pub struct Thread {
     next_thread: usize,
     /// Who waits for the disk on its behalf, once there is something to write.
     clerk: Option<Clerk>,
+    /// What the driver writes and syncs, by number.
+    storing: Vec<(u64, Job)>,
+    stores_begun: u64,
 }
 
 impl Thread {
@@ -65,7 +71,16 @@ impl Thread {
     #[must_use]
     pub fn new(core: Core, driver: Driver) -> Thread {
         core.shared.mailboxes[core.id].set_waker(driver.waker());
-        Thread { core, driver, listeners: Vec::new(), next_tick_ms: 0, next_thread: 0, clerk: None }
+        Thread {
+            core,
+            driver,
+            listeners: Vec::new(),
+            next_tick_ms: 0,
+            next_thread: 0,
+            clerk: None,
+            storing: Vec::new(),
+            stores_begun: 0,
+        }
     }
 
     /// Accepts from this socket, on behalf of all threads.
@@ -124,6 +139,9 @@ impl Thread {
                 Completion::Sent { token, buffer, result } => self.sent(token, buffer, result.is_ok()),
                 Completion::Ended { token, error } => self.ended(token, error.is_some()),
                 Completion::Accepted { listener, result } => self.accepted(listener, result),
+                Completion::Stored { number, bytes, is_sync, result } => {
+                    self.stored(number, bytes, is_sync, result);
+                }
                 Completion::Woken => {}
             }
         }
@@ -354,8 +372,9 @@ impl Thread {
     /// The last turns: what is in the buffers goes out, for a short while.
     fn drain(mut self) -> std::io::Result<()> {
         let until = wall_ms() + 500;
-        while wall_ms() < until
-            && self.core.conns().any(|conn| !conn.out.is_empty() || conn.sending_bytes > 0)
+        let has_output = |conn: &conn::Conn| !conn.out.is_empty() || conn.sending_bytes > 0;
+        while wall_ms() < until && self.core.conns().any(has_output)
+            || self.is_storing() && wall_ms() < until + STORING_MS_MAX
         {
             self.write_journal();
             let waiting: Vec<_> =
@@ -367,6 +386,9 @@ impl Thread {
                 match completion {
                     Completion::Received { bytes, .. } => self.driver.recycle(bytes),
                     Completion::Sent { token, buffer, result } => self.sent(token, buffer, result.is_ok()),
+                    Completion::Stored { number, bytes, is_sync, result } => {
+                        self.stored(number, bytes, is_sync, result);
+                    }
                     _ => {}
                 }
             }

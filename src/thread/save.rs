@@ -10,6 +10,8 @@ use std::sync::atomic::Ordering;
 
 /// How often it is looked, at least, in ms.
 const LOOK_MS: u64 = 1_000;
+/// The same while a save is put off.
+const SCHEDULED_MS: u64 = 100;
 
 impl Core {
     /// Begins to save in the background, if it is time to, or somebody asked for it when it could not be.
@@ -32,7 +34,10 @@ impl Core {
 
     /// How long until it is looked again whether it is time to save, in ms, if it ever is.
     pub(crate) fn save_due_in_ms(&self) -> Option<u64> {
-        let may_be = self.id == 0 && !self.config.save.0.is_empty();
-        may_be.then_some(LOOK_MS)
+        if self.id != 0 {
+            return None;
+        }
+        let is_asked_for = self.shared.saves.is_scheduled().then_some(SCHEDULED_MS);
+        is_asked_for.or_else(|| (!self.config.save.0.is_empty()).then_some(LOOK_MS))
     }
 }

@@ -4,6 +4,7 @@ use super::resp::Reply;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -13,8 +14,9 @@ pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
     pub(crate) fn new(name: &str) -> Directory {
-        let path = std::env::temp_dir().join(format!("braid-loading-{}-{name}", std::process::id()));
-        let _old = std::fs::remove_dir_all(&path);
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("braid-loading-{}-{number}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a directory");
         Directory(path)
     }

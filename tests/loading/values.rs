@@ -41,6 +41,9 @@ pub(crate) fn fill(client: &mut Client, expires_fields: bool) {
             vec![format!("{}", at as f64 / 4.0), format!("m{at}")]
         });
         stream(client);
+        if db == "15" {
+            huge(client);
+        }
         if expires_fields {
             run(client, &["HSET", "timed", "a", "1", "b", "2"]);
             run(client, &["HPEXPIREAT", "timed", FAR_MS, "FIELDS", "1", "a"]);
@@ -64,6 +67,24 @@ fn stream(client: &mut Client) {
     run(client, &["XADD", "stream-empty", "1-1", "a", "b"]);
     run(client, &["XGROUP", "CREATE", "stream-empty", "g", "0"]);
     run(client, &["XDEL", "stream-empty", "1-1"]);
+}
+
+/// Values that are longer than what is looked at in one go.
+fn huge(client: &mut Client) {
+    let noise = |seed: usize, words: usize| {
+        let mut state = seed as u64 ^ 0x9e37_79b9_7f4a_7c15;
+        let mut word = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            format!("{state:x}")
+        };
+        (0..words).map(|_| word()).collect::<String>()
+    };
+    run(client, &["SET", "huge", &noise(1, 200_000)]);
+    many(client, &["HSET", "hash-huge"], 20_000, |at| vec![format!("f{at}"), noise(at, 6)]);
+    many(client, &["RPUSH", "list-huge"], 20_000, |at| vec![noise(at, 6)]);
+    many(client, &["ZADD", "zset-huge"], 20_000, |at| vec![at.to_string(), noise(at, 5)]);
 }
 
 /// Writes of kinds that are none of one key: what a log has beside plain commands.

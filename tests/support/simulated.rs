@@ -102,6 +102,7 @@ impl SimulatedTarget {
         if let Some(strand) = &mut core.strands[at] {
             strand.shard.free_some(FREED_MAX);
         }
+        core.snapshot_slice();
         core.sweep_slice(SWEEP_EVERY_MS);
         core.end_waits();
         core.end_pause();
@@ -216,7 +217,10 @@ impl Target for SimulatedTarget {
         self.dice = Dice::new(self.seed);
         self.lines.clear();
         let count = 2 + self.dice.below(3) as usize;
-        let config = Config { enable_debug_command: Protected::Yes, ..Config::default() };
+        // What scripts save is nobody's.
+        let dump = std::env::temp_dir().join(format!("braid-simulated-{}.rdb", std::process::id()));
+        let dbfilename = dump.to_string_lossy().into_owned();
+        let config = Config { enable_debug_command: Protected::Yes, dbfilename, ..Config::default() };
         let databases = u16::try_from(config.databases).expect("databases are few");
         let shared = Shared::new(config, count, self.now_ms, "0".repeat(40)).expect("nothing is renamed");
         let shared = Arc::new(shared);
