@@ -309,7 +309,9 @@ impl Life {
             tail.seen(slot)
         } else {
             let mut effects = recording();
-            effects.record(0, &[b"SET", key.as_bytes(), name(self.number, id).as_bytes()]);
+            // Now and then it is long enough for numbers of two bytes.
+            let padding = vec![b'.'; if self.dice.once_in(6) { self.dice.below(400) } else { 0 }];
+            effects.record(0, &[b"SET", key.as_bytes(), name(self.number, id).as_bytes(), &padding]);
             let unit = op.unit.as_ref().map(|(unit, shards)| (*unit, &shards[..]));
             // A unit says all that comes before it; else the own journal's order does.
             let elsewhere = op.after.elsewhere(shard, &self.journal);
