@@ -60,9 +60,38 @@ fn nothing_is_lost_in_the_midst_of_snapshots_and_changes_of_policy() {
     kill_again_and_again("everysec", "auto", commands);
 }
 
+/// What a snapshot brings back is what one instant held: no unit in halves, nothing without what its client did before.
+#[test]
+fn snapshots_are_of_one_instant_or_not_there() {
+    let shards =
+        |number: usize| ["--appendonly", "no", "--save", "", "--shards", SHARDS[number % SHARDS.len()]];
+    let mut server = Braid::start(&shards(0));
+    let mut all = clients("snap");
+    check(server.address, &mut all, "at first");
+    for kill in 1..=kills() {
+        assert_eq!(link::text(&Link::when_loaded(server.address).call(&["SAVE"])), "OK");
+        let address = server.address;
+        std::thread::scope(|scope| {
+            for client in &mut all {
+                scope.spawn(|| work(address, &mut **client));
+            }
+            scope.spawn(move || disturb(address, &[&["BGSAVE"]]));
+            std::thread::sleep(Duration::from_millis(60 + 61 * kill as u64 % 300));
+            server.kill_and_spawn(&shards(kill));
+        });
+        server.wait_until_it_accepts();
+        all.iter_mut().for_each(|client| client.forget());
+        check(server.address, &mut all, &format!("after kill {kill} in the midst of snapshots"));
+    }
+    assert!(server.log().contains("Background saving terminated with success"), "there was no snapshot");
+}
+
+fn kills() -> usize {
+    std::env::var("BRAID_KILLS").map_or(KILLS, |text| text.parse().expect("a number"))
+}
+
 /// Loads a server, kills it, starts it again and looks, again and again. Meanwhile somebody sends `commands`.
 fn kill_again_and_again(policy: &str, io: &str, commands: &[&[&str]]) {
-    let kills = std::env::var("BRAID_KILLS").map_or(KILLS, |text| text.parse().expect("a number"));
     let flags = |shards: &'static str| {
         let flags = ["--appendonly", "yes", "--appendfsync", policy, "--io", io, "--save", "", "--shards"];
         flags.into_iter().chain([shards]).map(str::to_owned).collect::<Vec<_>>()
@@ -71,7 +100,7 @@ fn kill_again_and_again(policy: &str, io: &str, commands: &[&[&str]]) {
     let mut server = Braid::start(&start_flags.iter().map(String::as_str).collect::<Vec<_>>());
     let mut all = [clients("one"), clients("two")].into_iter().flatten().collect::<Vec<_>>();
     check(server.address, &mut all, "at first");
-    for kill in 1..=kills {
+    for kill in 1..=kills() {
         let address = server.address;
         std::thread::scope(|scope| {
             for client in &mut all {

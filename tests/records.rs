@@ -167,8 +167,9 @@ fn play(server: &Braid, path: &Path, database: usize) -> usize {
         let waits = name.starts_with('b') && !name.starts_with("bit") || name.starts_with("xread");
         let patience = Duration::from_millis(if waits { 30 } else { 5000 });
         let is_done = link.receive_within(patience).is_ok_and(|reply| !matches!(reply, Reply::Error(_)));
-        if let Some(key) = args.get(1).filter(|_| is_done) {
-            let copy = format!("{}:{}", path.display(), number + 1).into_bytes();
+        // The keys are among the first arguments; what is none is not copied.
+        for (place, key) in args.iter().enumerate().skip(1).take(3).filter(|_| is_done) {
+            let copy = format!("{}:{}:{place}", path.display(), number + 1).into_bytes();
             let args = [b"COPY".to_vec(), key.clone(), copy, b"DB".to_vec(), b"0".to_vec()];
             link.send_bytes(&encode(&args));
             drop(link.receive_within(patience));
@@ -182,7 +183,6 @@ type Fingerprints = BTreeMap<(String, Vec<u8>), String>;
 
 fn fingerprints(link: &mut Link, scripts: &[PathBuf]) -> Fingerprints {
     let mut prints = Fingerprints::new();
-    prints.insert(("DEBUG DIGEST".to_owned(), Vec::new()), text(&link.call(&["DEBUG", "DIGEST"])));
     for number in 0..=scripts.len() {
         link.call(&["SELECT", &number.to_string()]);
         let Reply::Array(keys) = link.call(&["KEYS", "*"]) else { panic!("KEYS gives keys") };
@@ -199,7 +199,7 @@ fn fingerprints(link: &mut Link, scripts: &[PathBuf]) -> Fingerprints {
             if kind == "stream" {
                 print += &format!(" {:?}", ask(&["XINFO", "GROUPS"]));
             }
-            let script = number.checked_sub(1).map_or(Path::new("none"), |at| &scripts[at]);
+            let script = number.checked_sub(1).map_or_else(|| Path::new("none"), |at| &*scripts[at]);
             prints.insert((script.display().to_string(), key), print);
         }
     }

@@ -181,7 +181,8 @@ impl Desk {
             self.trouble = Some(Trouble::Write(error.to_string()));
         } else {
             self.trouble = Some(Trouble::Sync(error.to_string()));
-            self.doubt.get_or_insert(Doubt { synced: self.synced, why: error.to_string() });
+            let synced = self.synced;
+            self.doubt.get_or_insert_with(|| Doubt { synced, why: error.to_string() });
         }
     }
 

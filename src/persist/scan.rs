@@ -254,14 +254,17 @@ pub fn look_through(
                 return Ok(found);
             }
         }
-        if !reader.is_at_end() {
+        let next = next_lsn(directory, epoch, number + 1, shard)?;
+        if next == Some(found.end) {
+            // What may stand at the end of this piece is left of a write that failed and was tried again.
+            continue;
+        }
+        let (offset, len) = (reader.offset(), reader.len() - reader.offset());
+        if len > 0 {
             synced = synced.max(reader.synced_behind(found.end)?);
-            let (offset, len) = (reader.offset(), reader.len() - reader.offset());
+        }
+        if len > 0 || next.is_some() {
             note_break(&mut broken, &mut found, &path, offset, len);
-        } else if number + 1 < epoch.pieces.len()
-            && is_behind(directory, epoch, number + 1, shard, found.end)?
-        {
-            note_break(&mut broken, &mut found, &path, reader.offset(), 0);
         }
     }
     if let Some((path, offset)) = broken.filter(|_| synced > found.end) {
@@ -271,23 +274,17 @@ pub fn look_through(
     Ok(found)
 }
 
-/// Whether the next piece that has blocks begins behind `end`: some are missing between.
-fn is_behind(
-    directory: &Directory,
-    epoch: &Epoch,
-    from: usize,
-    shard: usize,
-    end: u64,
-) -> Result<bool, String> {
+/// Where the first block stands of the pieces from this one on.
+fn next_lsn(directory: &Directory, epoch: &Epoch, from: usize, shard: usize) -> Result<Option<u64>, String> {
     for piece in &epoch.pieces[from..] {
         let path = directory.file(&piece.files[shard]);
         if let Some(mut reader) = open_piece(directory, &path, epoch, shard, piece.generation)?
             && let Some(block) = reader.next(None)?
         {
-            return Ok(block.lsn != end);
+            return Ok(Some(block.lsn));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 fn open_piece(

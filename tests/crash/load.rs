@@ -12,6 +12,8 @@ pub(crate) trait Client: Send {
     fn send(&mut self) -> Vec<Command>;
     /// The reply to the next command that was not answered so far.
     fn hear(&mut self, reply: &Reply);
+    /// Nothing that was answered since it was last looked need be there; but what is, is whole.
+    fn forget(&mut self);
     /// Looks at what is left, and goes on from there.
     fn check(&mut self, link: &mut Link) -> Result<(), String>;
 }
@@ -63,6 +65,9 @@ impl Client for Setter {
     fn hear(&mut self, reply: &Reply) {
         is_ok(reply);
         self.answered += 1;
+    }
+    fn forget(&mut self) {
+        self.answered = 0;
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let mut value = |key: u64| link.number(&["GET", &format!("{}:{key}", self.name)]);
@@ -159,6 +164,9 @@ impl Client for Unit {
             self.answered += 1;
         }
     }
+    fn forget(&mut self) {
+        self.answered = 0;
+    }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let found = self.found(link);
         if found.iter().any(|step| *step != found[0]) {
@@ -210,6 +218,9 @@ impl Client for Mover {
         assert!(matches!(reply, Reply::Bulk(_) | Reply::NullBulk), "{reply:?}");
         self.answered += 1;
     }
+    fn forget(&mut self) {
+        self.answered = 0;
+    }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         if self.start.is_empty() {
             let elements: Vec<String> = (0..ELEMENTS).map(|element| element.to_string()).collect();
@@ -255,7 +266,10 @@ impl Client for Queue {
     fn hear(&mut self, reply: &Reply) {
         assert!(!matches!(reply, Reply::Error(_)), "{reply:?}");
         self.heard += 1;
-        self.answered += u64::from(self.heard % 2 == 0);
+        self.answered += u64::from(self.heard.is_multiple_of(2));
+    }
+    fn forget(&mut self) {
+        self.answered = 0;
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let len = link.number(&["LLEN", &self.name]);
@@ -290,6 +304,9 @@ impl Client for Stream {
         assert!(matches!(reply, Reply::Bulk(_)), "{reply:?}");
         self.answered += 1;
     }
+    fn forget(&mut self) {
+        self.answered = 0;
+    }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let len = link.number(&["XLEN", &self.name]);
         assert_within(&self.name, len, self.answered, self.sent)?;
@@ -318,7 +335,7 @@ struct Popper {
 
 impl Popper {
     fn adds(step: u64) -> bool {
-        step % 3 != 0
+        !step.is_multiple_of(3)
     }
 }
 
@@ -342,6 +359,10 @@ impl Client for Popper {
         } else {
             self.popped.insert(text(reply));
         }
+    }
+    fn forget(&mut self) {
+        self.answered = 0;
+        self.popped.clear();
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let members: BTreeSet<String> = link.texts(&["SMEMBERS", &self.name]).into_iter().collect();

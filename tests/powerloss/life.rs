@@ -99,6 +99,7 @@ pub(crate) struct Life {
     directory: Directory,
     manifest: Manifest,
     journal: Journal,
+    #[expect(clippy::vec_box, reason = "journals are sealed with shards as the server holds them")]
     shards: Vec<Box<Shard>>,
     keys: Rc<Vec<Vec<String>>>,
     queues: Vec<VecDeque<Request>>,
@@ -289,7 +290,9 @@ impl Life {
             Some(Request::Switch) => {
                 let is_there = |queue: &VecDeque<Request>| matches!(queue.front(), Some(Request::Switch));
                 if self.queues.iter().all(is_there) {
-                    self.queues.iter_mut().for_each(|queue| drop(queue.pop_front()));
+                    for queue in &mut self.queues {
+                        queue.pop_front();
+                    }
                     self.switch();
                 }
             }
@@ -306,7 +309,9 @@ impl Life {
             tail.seen(slot)
         } else {
             let mut effects = recording();
-            effects.record(0, &[b"SET", key.as_bytes(), name(self.number, id).as_bytes()]);
+            // Now and then it is long enough for numbers of two bytes.
+            let padding = vec![b'.'; if self.dice.once_in(6) { self.dice.below(400) } else { 0 }];
+            effects.record(0, &[b"SET", key.as_bytes(), name(self.number, id).as_bytes(), &padding]);
             let unit = op.unit.as_ref().map(|(unit, shards)| (*unit, &shards[..]));
             // A unit says all that comes before it; else the own journal's order does.
             let elsewhere = op.after.elsewhere(shard, &self.journal);
@@ -335,7 +340,9 @@ impl Life {
             return;
         }
         let (shards, key, after) = (op.shards.clone(), op.key, op.after.clone());
-        shards.iter().for_each(|shard| drop(self.queues[*shard].pop_front()));
+        for shard in &shards {
+            self.queues[*shard].pop_front();
+        }
         let mut in_hand = Vec::new();
         for shard in shards.iter().rev() {
             in_hand.insert(0, self.shards.remove(*shard));
