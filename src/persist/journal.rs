@@ -128,7 +128,7 @@ impl Journal {
 
     /// How many shards there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn shard_count(&self) -> usize {
         self.streams.len()
     }
 
@@ -200,7 +200,7 @@ impl Journal {
             return Jobs::new();
         }
         let waits = |shard: &usize| self.streams[*shard].is_gathering.load(Ordering::Relaxed);
-        let shards = (0..self.len()).filter(waits);
+        let shards = (0..self.shard_count()).filter(waits);
         shards.filter_map(|shard| self.next_job(shard, &mut self.streams[shard].lock())).collect()
     }
 
@@ -281,13 +281,13 @@ impl Journal {
     /// Whether something was done since the last mark.
     #[must_use]
     pub fn wants_mark(&self) -> bool {
-        (0..self.len()).any(|shard| self.appended(shard) > self.streams[shard].lock().marked)
+        (0..self.shard_count()).any(|shard| self.appended(shard) > self.streams[shard].lock().marked)
     }
 
     /// Appends the mark of a cut over all shards, the unit of this number. Under `everysec` it is brought to the disk as soon as
     /// it is written.
     pub fn mark(&self, shard: &mut Shard, unit: u64) {
-        let participants: Vec<u16> = (0..self.len() as u16).collect();
+        let participants: Vec<u16> = (0..self.shard_count() as u16).collect();
         let head = FrameHead { unit: Some((unit, &participants)), after: &[], is_mark: true };
         let end = self.append(shard, head, &[]);
         let mut desk = self.streams[shard.index].lock();
@@ -322,8 +322,8 @@ impl Journal {
         shards.iter_mut().for_each(|shard| self.hand_in(shard));
         let until = Instant::now() + WRITE_OUT_MAX;
         let is_wanted = || !self.is_in_trouble() && Instant::now() < until;
-        while is_wanted() && (0..self.len()).any(|shard| !self.is_settled(shard, false)) {
-            let mut jobs: Jobs = (0..self.len())
+        while is_wanted() && (0..self.shard_count()).any(|shard| !self.is_settled(shard, false)) {
+            let mut jobs: Jobs = (0..self.shard_count())
                 .filter_map(|shard| self.next_job(shard, &mut self.streams[shard].lock()))
                 .collect();
             while let Some(job) = jobs.pop() {
@@ -339,7 +339,7 @@ impl Journal {
         if !self.is_kicked.load(Ordering::Relaxed) || !self.is_kicked.swap(false, Ordering::AcqRel) {
             return Jobs::new();
         }
-        let jobs = (0..self.len()).map(|shard| self.next_job(shard, &mut self.streams[shard].lock()));
+        let jobs = (0..self.shard_count()).map(|shard| self.next_job(shard, &mut self.streams[shard].lock()));
         jobs.flatten().collect()
     }
 
@@ -393,7 +393,7 @@ impl Journal {
     }
 
     fn look_for_trouble(&self) {
-        let is_left = (0..self.len()).any(|shard| self.trouble(shard).is_some());
+        let is_left = (0..self.shard_count()).any(|shard| self.trouble(shard).is_some());
         self.is_in_trouble.store(is_left, Ordering::SeqCst);
     }
 
@@ -429,7 +429,7 @@ impl Journal {
         if !self.is_in_trouble.load(Ordering::Relaxed) {
             return None;
         }
-        (0..self.len()).find_map(|shard| self.trouble(shard))
+        (0..self.shard_count()).find_map(|shard| self.trouble(shard))
     }
 
     /// Why a shard's journal cannot be written, if it cannot.

@@ -30,7 +30,7 @@ impl Needs {
     /// All that has been done so far must be committed.
     #[cold]
     pub fn raise_all(&mut self, journal: &Journal) {
-        for shard in 0..journal.len() {
+        for shard in 0..journal.shard_count() {
             self.raise(Point { shard: shard as u16, lsn: journal.appended(shard) }, journal);
         }
     }

@@ -8,7 +8,7 @@ use super::format::Frame;
 use super::manifest::{Directory, Epoch};
 use super::scan::BlockReader;
 use shards::effects::Record;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 /// Frames of one shard that are read on before another's turn comes: enough to find what is read in the cache, and no more.
@@ -17,7 +17,8 @@ const TURN_FRAMES: usize = 4096;
 /// One shard's journal while it is read.
 #[derive(Debug)]
 struct Strand {
-    files: std::vec::IntoIter<PathBuf>,
+    /// Those that are yet to be read.
+    files: VecDeque<PathBuf>,
     reader: Option<BlockReader>,
     /// The frames of a block, and how many bytes of them are done.
     frames: Vec<u8>,
@@ -48,10 +49,9 @@ pub fn replay<E: From<String>>(
     let until = epoch.until.clone().unwrap_or_default();
     let mut strands: Vec<Strand> = (0..usize::from(epoch.shards))
         .map(|shard| {
-            let files: Vec<_> =
-                epoch.pieces.iter().map(|piece| directory.file(&piece.files[shard])).collect();
+            let files = epoch.pieces.iter().map(|piece| directory.file(&piece.files[shard]));
             Strand {
-                files: files.into_iter(),
+                files: files.collect(),
                 reader: None,
                 frames: Vec::new(),
                 done: 0,
@@ -120,7 +120,7 @@ impl Strand {
         }
         while self.done >= self.frames.len() {
             let Some(reader) = &mut self.reader else {
-                let Some(path) = self.files.next() else {
+                let Some(path) = self.files.pop_front() else {
                     return Err("A journal is shorter than what counts of it.".to_owned());
                 };
                 self.reader = BlockReader::open(&*directory.store, &path)?;

@@ -278,7 +278,7 @@ pub fn end(shared: &Shared) {
     }
     let strands: Vec<_> = shared.queues.iter().filter_map(|queue| queue.take()).collect();
     let mut shards: Vec<_> = strands.into_iter().map(|strand| strand.shard).collect();
-    if shards.len() == journal.len() {
+    if shards.len() == journal.shard_count() {
         let unit = journal.new_unit();
         shards.iter_mut().for_each(|shard| journal.mark(shard, unit));
     }

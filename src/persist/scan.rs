@@ -79,7 +79,7 @@ impl BlockReader {
     }
     /// Bytes of the file.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn file_bytes(&self) -> u64 {
         self.len
     }
     /// Whether nothing is left of it.
@@ -243,8 +243,7 @@ pub fn look_through(
             }
             continue;
         }
-        loop {
-            let Some(block) = reader.next(Some(found.end))? else { break };
+        while let Some(block) = reader.next(Some(found.end))? {
             synced = synced.max(block.synced);
             tick(block.frames.len() as u64);
             let (offset, len) = (block.offset, block.frames.len() as u64);
@@ -259,7 +258,7 @@ pub fn look_through(
             // What may stand at the end of this piece is left of a write that failed and was tried again.
             continue;
         }
-        let (offset, len) = (reader.offset(), reader.len() - reader.offset());
+        let (offset, len) = (reader.offset(), reader.file_bytes() - reader.offset());
         if len > 0 {
             synced = synced.max(reader.synced_behind(found.end)?);
         }

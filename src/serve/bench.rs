@@ -89,7 +89,7 @@ impl Bench<'_> {
     }
 
     /// What must be committed before the replies may be seen: what was done, or what was last done to the keys that were looked at.
-    fn look_back(&mut self, shards: &mut [Box<Shard>], batch: &Batch, before: &[u64], needs: &mut Needs) {
+    fn look_back(&self, shards: &mut [Box<Shard>], batch: &Batch, before: &[u64], needs: &mut Needs) {
         let journal = &self.outside.shared.journal;
         for (shard, before) in shards.iter_mut().zip(before) {
             let index = shard.index as u16;
@@ -334,5 +334,6 @@ fn slots_of(batch: &Batch) -> Option<SmallVec<[u16; 8]>> {
 
 /// Where what was last done to the keys of a batch ends in the journal.
 fn last_seen(tail: &Tail, batch: &Batch) -> u64 {
-    slots_of(batch).map_or(tail.end(), |slots| slots.iter().map(|slot| tail.seen(*slot)).max().unwrap_or(0))
+    slots_of(batch)
+        .map_or_else(|| tail.end(), |slots| slots.iter().map(|slot| tail.seen(*slot)).max().unwrap_or(0))
 }

@@ -117,7 +117,7 @@ impl Core {
     }
 
     /// Begins to rewrite the journals, if it is time to, or what could not be synced can be kept in no other way.
-    fn rewrite_if_due(&mut self) {
+    fn rewrite_if_due(&self) {
         let shared = Arc::clone(&self.shared);
         let is_lost = matches!(shared.journal.refuses_writes(), Some(Trouble::Sync(_)));
         let is_asked = is_lost && self.now_ms - shared.rewrites.facts().tried_ms > MEND_MS;

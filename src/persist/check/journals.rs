@@ -31,7 +31,7 @@ impl<W: Write, R: BufRead> Checker<'_, W, R> {
         for name in &named.bases {
             all_fine &= self.file(&path.with_file_name(name), false)?;
         }
-        let directory = Directory::new(path.parent().unwrap_or(Path::new("")).to_owned(), "");
+        let directory = Directory::new(path.parent().map(Path::to_owned).unwrap_or_default(), "");
         for (at, epoch) in named.epochs.iter().enumerate() {
             let is_last = at + 1 == named.epochs.len();
             all_fine &= self.epoch(path, &directory, epoch, is_last.then_some(&named))?;
@@ -163,7 +163,7 @@ impl<W: Write, R: BufRead> Checker<'_, W, R> {
                 Err(what) => break Err(what),
             }
         };
-        let (at, len) = (reader.offset(), reader.len());
+        let (at, len) = (reader.offset(), reader.file_bytes());
         writeln!(
             self.out,
             "{shown}: shard {} of {}, piece {}: {blocks} whole blocks",
