@@ -43,6 +43,8 @@ pub(crate) struct Op {
     saw: Vec<usize>,
     /// All of it was done under `always`.
     is_strict: bool,
+    /// How often a shard had turned to another policy than that when it entered.
+    relaxed: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,6 +106,8 @@ pub(crate) struct Life {
     keys: Rc<Vec<Vec<String>>>,
     queues: Vec<VecDeque<Request>>,
     policies: Vec<Policy>,
+    /// How often a shard turned to another policy than `always`.
+    relaxed: usize,
     conns: Vec<Conn>,
     jobs: Vec<Job>,
     cuts: Vec<Cut>,
@@ -178,6 +182,7 @@ impl Life {
             keys: Rc::new(keys_of(count)),
             queues: vec![VecDeque::new(); count],
             policies: vec![policy; count],
+            relaxed: 0,
             conns: (0..CONNS).map(|_| Conn::default()).collect(),
             jobs: Vec::new(),
             cuts: Vec::new(),
@@ -266,6 +271,7 @@ impl Life {
             points: Vec::new(),
             saw: Vec::new(),
             is_strict: true,
+            relaxed: self.relaxed,
             shards: shards.clone(),
         };
         let id = self.ops.len();
@@ -395,7 +401,8 @@ impl Life {
             conn.heard.retain(|heard| *heard != id);
             let op = &self.ops[id];
             let seen = if op.kind == Kind::Read { op.saw.clone() } else { vec![id] };
-            let strict = seen.iter().filter(|seen| is_strict && op.is_strict && self.ops[**seen].is_strict);
+            let is_strict = |op: &Op| is_strict && op.is_strict && op.relaxed == self.relaxed;
+            let strict = seen.iter().filter(|seen| is_strict(op) && is_strict(&self.ops[**seen]));
             self.strict.extend(strict);
             self.acknowledged.extend(seen);
         }
@@ -446,6 +453,7 @@ impl Life {
         cut.counts_for_power &= self.policies[shard] == Policy::EverySecond;
         cut.reached += 1;
         self.policies[shard] = cut.policy;
+        self.relaxed += usize::from(cut.policy != Policy::Always);
     }
 
     /// The operations that each shard had carried out at the last mark that is on the disk.
