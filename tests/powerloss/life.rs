@@ -1,4 +1,5 @@
 //! One life of a server: shards, connections that pipeline, units, marks, rewrites; everything that the journals see of it.
+use crate::dataset::{OpId, name, write_base};
 use crate::dice::Dice;
 use crate::disk::Disk;
 use braid::persist::epoch::{begin, make_piece};
@@ -14,7 +15,6 @@ use shards::slot::{shard_of_slot, slot_of};
 use shards::tail::Point;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,9 +22,6 @@ use std::sync::Arc;
 const KEYS: usize = 3;
 const CONNS: usize = 4;
 const PIPELINE_MAX: usize = 6;
-
-/// The name of an operation: its place in [`Life::ops`], and whose life it was.
-pub(crate) type OpId = (usize, usize);
 
 /// A write of a connection.
 #[derive(Debug)]
@@ -536,31 +533,4 @@ impl Life {
 
 fn recording() -> Effects {
     Effects::new(Listen { records: true, ..Listen::default() })
-}
-
-/// The value that an operation writes.
-fn name(life: usize, op: usize) -> String {
-    format!("{life}.{op}")
-}
-
-/// The operation that wrote a value.
-pub(crate) fn op_of(name: &[u8]) -> Option<OpId> {
-    let (life, op) = std::str::from_utf8(name).ok()?.split_once('.')?;
-    Some((life.parse().ok()?, op.parse().ok()?))
-}
-
-/// The dataset in a file: the names of operations.
-fn write_base(directory: &Directory, base: &str, dataset: &[OpId]) -> io::Result<()> {
-    let names: Vec<String> = dataset.iter().map(|(life, op)| name(*life, *op)).collect();
-    let file = directory.store.create(&directory.file(base))?;
-    file.write_all_at(names.join(" ").as_bytes(), 0)?;
-    file.sync()?;
-    directory.sync()
-}
-
-/// What such a file holds.
-pub(crate) fn read_base(disk: &Disk, path: PathBuf) -> Result<Vec<OpId>, String> {
-    let bytes = disk.bytes(&path).ok_or_else(|| format!("the base {} is not there", path.display()))?;
-    let words = bytes.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-    words.map(|word| op_of(word).ok_or_else(|| "a base is damaged".to_owned())).collect()
 }
