@@ -7,6 +7,8 @@
 
 #[path = "powerloss/damage.rs"]
 mod damage;
+#[path = "powerloss/dataset.rs"]
+mod dataset;
 #[path = "simulation/dice.rs"]
 mod dice;
 #[path = "powerloss/disk.rs"]

@@ -83,7 +83,7 @@ impl Floor {
             Completion::Received { token, bytes } => self.answer(token, bytes),
             Completion::Ended { token, .. } => self.remove(token),
             Completion::Sent { token, buffer, result } => self.sent(token, buffer, &result),
-            Completion::Accepted { result: Err(_), .. } | Completion::Woken => {}
+            Completion::Accepted { result: Err(_), .. } | Completion::Stored { .. } | Completion::Woken => {}
         }
     }
 

@@ -118,7 +118,7 @@ impl Desk {
         let sync = policy == Policy::Always;
         // What stands before it in earlier files is to be on the disk first.
         let also = if sync { self.unsynced.clone() } else { Vec::new() };
-        Some(Job { shard, file, bytes, start, offset, sync, lsn: end, also, synced_end: 0 })
+        Some(Job { shard, file, bytes, start, policy, offset, sync, lsn: end, also, synced_end: 0 })
     }
 
     /// A sync is done: those whom it served, and those who came meanwhile, are to share the next one.
@@ -141,7 +141,8 @@ impl Desk {
         let also = self.unsynced.clone();
         let synced_end = file.end();
         let lsn = self.written;
-        Some(Job { shard, file, bytes: Vec::new(), start: 0, offset: 0, sync: true, lsn, also, synced_end })
+        let (bytes, policy) = (Vec::new(), self.policy);
+        Some(Job { shard, file, bytes, start: 0, policy, offset: 0, sync: true, lsn, also, synced_end })
     }
 
     pub(super) fn succeeded(&mut self, job: Job, gathers: bool) {
@@ -176,7 +177,7 @@ impl Desk {
         let is_spoilt = job.file.is_spoilt() || job.also.iter().any(|file| file.is_spoilt());
         if is_write && !is_spoilt {
             let lsn = job.lsn - (job.bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
-            let segment = Segment { file: job.file, policy: self.policy, bytes: job.bytes, lsn };
+            let segment = Segment { file: job.file, policy: job.policy, bytes: job.bytes, lsn };
             self.waiting.push_front(segment);
             self.trouble = Some(Trouble::Write(error.to_string()));
         } else {

@@ -1,5 +1,6 @@
 //! What is to be done with the files of journals, and what may come of it.
 use super::files::JournalFile;
+use super::format::Policy;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub struct Job {
     pub bytes: Vec<u8>,
     /// Where what is to be written begins in `bytes`.
     pub start: usize,
+    /// What was acknowledged when, where something is written.
+    pub policy: Policy,
     /// Where it comes to stand in the file.
     pub offset: u64,
     /// Whether the file is to be on the disk when it is done.

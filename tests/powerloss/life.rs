@@ -1,4 +1,5 @@
 //! One life of a server: shards, connections that pipeline, units, marks, rewrites; everything that the journals see of it.
+use crate::dataset::{OpId, name, write_base};
 use crate::dice::Dice;
 use crate::disk::Disk;
 use braid::persist::epoch::{begin, make_piece};
@@ -14,7 +15,6 @@ use shards::slot::{shard_of_slot, slot_of};
 use shards::tail::Point;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,9 +22,6 @@ use std::sync::Arc;
 const KEYS: usize = 3;
 const CONNS: usize = 4;
 const PIPELINE_MAX: usize = 6;
-
-/// The name of an operation: its place in [`Life::ops`], and whose life it was.
-pub(crate) type OpId = (usize, usize);
 
 /// A write of a connection.
 #[derive(Debug)]
@@ -43,6 +40,8 @@ pub(crate) struct Op {
     saw: Vec<usize>,
     /// All of it was done under `always`.
     is_strict: bool,
+    /// How often a shard had turned to another policy than that when it entered.
+    relaxed: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,6 +103,8 @@ pub(crate) struct Life {
     keys: Rc<Vec<Vec<String>>>,
     queues: Vec<VecDeque<Request>>,
     policies: Vec<Policy>,
+    /// How often a shard turned to another policy than `always`.
+    relaxed: usize,
     conns: Vec<Conn>,
     jobs: Vec<Job>,
     cuts: Vec<Cut>,
@@ -178,6 +179,7 @@ impl Life {
             keys: Rc::new(keys_of(count)),
             queues: vec![VecDeque::new(); count],
             policies: vec![policy; count],
+            relaxed: 0,
             conns: (0..CONNS).map(|_| Conn::default()).collect(),
             jobs: Vec::new(),
             cuts: Vec::new(),
@@ -266,6 +268,7 @@ impl Life {
             points: Vec::new(),
             saw: Vec::new(),
             is_strict: true,
+            relaxed: self.relaxed,
             shards: shards.clone(),
         };
         let id = self.ops.len();
@@ -395,7 +398,8 @@ impl Life {
             conn.heard.retain(|heard| *heard != id);
             let op = &self.ops[id];
             let seen = if op.kind == Kind::Read { op.saw.clone() } else { vec![id] };
-            let strict = seen.iter().filter(|seen| is_strict && op.is_strict && self.ops[**seen].is_strict);
+            let is_strict = |op: &Op| is_strict && op.is_strict && op.relaxed == self.relaxed;
+            let strict = seen.iter().filter(|seen| is_strict(op) && is_strict(&self.ops[**seen]));
             self.strict.extend(strict);
             self.acknowledged.extend(seen);
         }
@@ -446,6 +450,7 @@ impl Life {
         cut.counts_for_power &= self.policies[shard] == Policy::EverySecond;
         cut.reached += 1;
         self.policies[shard] = cut.policy;
+        self.relaxed += usize::from(cut.policy != Policy::Always);
     }
 
     /// The operations that each shard had carried out at the last mark that is on the disk.
@@ -528,31 +533,4 @@ impl Life {
 
 fn recording() -> Effects {
     Effects::new(Listen { records: true, ..Listen::default() })
-}
-
-/// The value that an operation writes.
-fn name(life: usize, op: usize) -> String {
-    format!("{life}.{op}")
-}
-
-/// The operation that wrote a value.
-pub(crate) fn op_of(name: &[u8]) -> Option<OpId> {
-    let (life, op) = std::str::from_utf8(name).ok()?.split_once('.')?;
-    Some((life.parse().ok()?, op.parse().ok()?))
-}
-
-/// The dataset in a file: the names of operations.
-fn write_base(directory: &Directory, base: &str, dataset: &[OpId]) -> io::Result<()> {
-    let names: Vec<String> = dataset.iter().map(|(life, op)| name(*life, *op)).collect();
-    let file = directory.store.create(&directory.file(base))?;
-    file.write_all_at(names.join(" ").as_bytes(), 0)?;
-    file.sync()?;
-    directory.sync()
-}
-
-/// What such a file holds.
-pub(crate) fn read_base(disk: &Disk, path: PathBuf) -> Result<Vec<OpId>, String> {
-    let bytes = disk.bytes(&path).ok_or_else(|| format!("the base {} is not there", path.display()))?;
-    let words = bytes.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-    words.map(|word| op_of(word).ok_or_else(|| "a base is damaged".to_owned())).collect()
 }

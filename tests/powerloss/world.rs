@@ -1,7 +1,8 @@
 //! Several lives of a server on one disk, each ended by a crash; after each it is looked at what is left.
+use crate::dataset::{OpId, op_of, read_base};
 use crate::dice::Dice;
 use crate::disk::{Crash, Disk};
-use crate::life::{Life, OpId, op_of, read_base};
+use crate::life::Life;
 use braid::persist::epoch::settle;
 use braid::persist::manifest::{Directory, Manifest};
 use braid::persist::replay::replay;
