@@ -8,7 +8,7 @@ use super::load::{BULK_BYTES, open, rdb_refused};
 use super::manifest::{Directory, Epoch};
 use super::progress::Bar;
 use super::replay::replay;
-use super::scan::{Found, scan, settle};
+use super::scan::{Found, MARKS_KEPT, is_too_much_forgotten, scan, settle};
 use crate::config::Io;
 use crate::log;
 use crate::shared::Shared;
@@ -46,10 +46,16 @@ pub fn where_it_ends(
     tails: Tails,
     mut tick: impl FnMut(u64),
 ) -> Result<Vec<u64>, String> {
-    let mut units = Units::new();
-    let mut found = Vec::new();
-    for shard in 0..usize::from(epoch.shards) {
-        found.push(scan(directory, epoch, shard, &mut units, &mut tick)?);
+    let mut look = |marks_kept| -> Result<(Vec<Found>, Units), String> {
+        let mut units = Units::new();
+        let shards = 0..usize::from(epoch.shards);
+        let found = shards.map(|shard| scan(directory, epoch, shard, &mut units, marks_kept, &mut tick));
+        let found = found.collect::<Result<_, _>>()?;
+        Ok((found, units))
+    };
+    let (mut found, mut units) = look(MARKS_KEPT)?;
+    if is_too_much_forgotten(&found) {
+        (found, units) = look(usize::MAX)?;
     }
     // Zeros: the system does not tell when it was started.
     let boot = directory.store.boot();

@@ -183,8 +183,10 @@ pub struct Found {
     pub start: u64,
     /// Where what is valid ends.
     pub end: u64,
-    /// Frames that depend on others.
+    /// Frames that depend on others, from `forgotten_to` on.
     pub tied: VecDeque<Tied>,
+    /// Those before this place are not kept: it is long ago.
+    pub forgotten_to: u64,
     /// Marks: their units, and where they end.
     pub marks: Vec<(u64, u64)>,
     /// What was not written under `always`: stretches, from where to where.
@@ -208,11 +210,16 @@ pub fn scan(
     epoch: &Epoch,
     shard: usize,
     units: &mut Units,
+    marks_kept: usize,
     tick: impl FnMut(u64),
 ) -> Result<Found, String> {
-    let found = look_through(directory, epoch, shard, units, tick)?;
+    let found = look_through(directory, epoch, shard, units, marks_kept, tick)?;
     found.damage.clone().map_or(Ok(found), Err)
 }
+
+/// How many marks back it is remembered what depends on what. They are a second apart, and the last that all shards have is hardly ever
+/// so far back.
+pub const MARKS_KEPT: usize = 8;
 
 /// The same, but that damage is told beside what is valid before it.
 ///
@@ -223,10 +230,11 @@ pub fn look_through(
     epoch: &Epoch,
     shard: usize,
     units: &mut Units,
+    marks_kept: usize,
     mut tick: impl FnMut(u64),
 ) -> Result<Found, String> {
     let start = epoch.from.get(shard).copied().unwrap_or(0);
-    let mut found = Found { start, end: start, ..Found::default() };
+    let mut found = Found { start, end: start, forgotten_to: start, ..Found::default() };
     let mut synced = 0;
     let mut broken: Option<(PathBuf, u64)> = None;
     for (number, piece) in epoch.pieces.iter().enumerate() {
@@ -252,6 +260,7 @@ pub fn look_through(
                 note_break(&mut broken, &mut found, &path, offset, len);
                 return Ok(found);
             }
+            forget_old(&mut found, units, marks_kept);
         }
         let next = next_lsn(directory, epoch, number + 1, shard)?;
         if next == Some(found.end) {
@@ -326,6 +335,24 @@ fn damage(path: &Path, offset: u64, what: &str) -> String {
         path.display(),
         path.display()
     )
+}
+
+/// Forgets what depends on what before the mark that is so many marks back.
+fn forget_old(found: &mut Found, units: &mut Units, marks_kept: usize) {
+    let Some(old) = found.marks.len().checked_sub(marks_kept).filter(|_| marks_kept > 0) else { return };
+    found.forgotten_to = found.marks.get(old).map_or(found.forgotten_to, |mark| mark.1);
+    while found.tied.front().is_some_and(|frame| frame.end <= found.forgotten_to) {
+        let unit = found.tied.pop_front().and_then(|frame| frame.unit);
+        unit.map(|unit| units.remove(&unit));
+    }
+}
+
+/// Whether too much was forgotten to settle up to where journals count.
+#[must_use]
+pub fn is_too_much_forgotten(found: &[Found]) -> bool {
+    let ends: Vec<u64> = found.iter().map(|found| found.end).collect();
+    let mark = last_mark(found, &ends).unwrap_or_else(|| found.iter().map(|found| found.start).collect());
+    found.iter().zip(&mark).any(|(found, mark)| found.forgotten_to > *mark)
 }
 
 /// Takes the frames of a block; nothing if they are none.

@@ -8,7 +8,6 @@ use crate::coordinate::unit::Kind;
 use crate::coordinate::unit::Unit;
 use crate::net::Store;
 use crate::persist::clerk::{Clerk, tell_holders};
-use crate::persist::format::Policy;
 use crate::persist::journal::{Job, Trouble};
 use crate::persist::keeper::policy_of;
 use crate::persist::marks::Mark;
@@ -110,7 +109,7 @@ impl Core {
         self.rewrite_if_due();
         let wanted = policy_of(&self.config);
         let is_other = wanted != std::mem::replace(&mut self.journal_policy, wanted);
-        if is_other || wanted != Policy::Always && journal.wants_mark() {
+        if is_other || journal.wants_mark() {
             let mark: Arc<dyn Errand> = Arc::new(Mark::new(&shared, Some(wanted)));
             self.enter_unasked(Kind::FanOut, |_| Act::Errand(Arc::clone(&mark)));
         }

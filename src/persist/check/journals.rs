@@ -58,7 +58,7 @@ impl<W: Write, R: BufRead> Checker<'_, W, R> {
                 done += bytes;
                 bar.show("Checking", done, total);
             };
-            let found = look_through(directory, epoch, shard, &mut units, tick);
+            let found = look_through(directory, epoch, shard, &mut units, usize::MAX, tick);
             bar.end();
             match found {
                 Ok(found) => {
