@@ -3,6 +3,10 @@ use super::journal::Job;
 use crate::shared::Shared;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How often it is looked whether those who are waited for have come.
+const LOOK: Duration = Duration::from_micros(50);
 
 /// The clerks of one shard thread: they end when this is dropped.
 #[derive(Debug)]
@@ -48,6 +52,12 @@ fn work(jobs: &Receiver<Job>, shared: &Weak<Shared>, syncs: Option<&Sender<Job>>
                 tell_holders(&shared);
             }
             todo.extend(next);
+            // Where nobody else is awake, it is the clerk who sees that the next round begins.
+            todo.extend(shared.journal.kicked_jobs());
+            while todo.is_empty() && shared.journal.is_gathering() {
+                std::thread::sleep(LOOK);
+                todo.extend(shared.journal.gathered_jobs());
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 use super::files::JournalFile;
 use super::format::{BLOCK_HEAD_BYTES_MAX, Policy, seal};
 use super::job::{Job, Trouble};
+use super::round::Rounds;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Buffers that a desk keeps to be filled again, at most, and how large.
 const SPARES_MAX: usize = 4;
@@ -22,13 +22,8 @@ pub(super) struct Desk {
     pub(super) written: u64,
     pub(super) synced: u64,
     pub(super) is_sync_under_way: bool,
-    /// Frames that wait to be written, and those that were in the last write.
+    /// Frames that wait to be written.
     pub(super) waiting_frames: u64,
-    pub(super) written_frames: u64,
-    /// Under `always`, those who come back after the last sync are waited for.
-    pub(super) gathering: Option<Gathering>,
-    /// When the write that is under way began, under `always`.
-    pub(super) began: Option<Instant>,
     /// Up to here it is to be synced as soon as it is written.
     pub(super) sync_wanted: u64,
     /// Where the last mark ends.
@@ -51,19 +46,6 @@ pub(super) struct Doubt {
     pub(super) synced: u64,
     pub(super) why: String,
 }
-
-/// Why a write does not begin at once: those who were served by the last one are about to come back, and one sync is to do for all.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Gathering {
-    /// So many frames are expected.
-    pub(super) expected: u64,
-    /// It begins without them then.
-    pub(super) until: Instant,
-}
-
-/// Those who come back after a sync are waited for no longer than this part of what the sync took, nor longer than this in all.
-const GATHER_SHARE: u32 = 4;
-const GATHER_MAX: Duration = Duration::from_micros(500);
 
 /// Frames that wait to be written, behind room for their block's head.
 #[derive(Debug)]
@@ -97,21 +79,18 @@ impl Desk {
     }
 
     /// The next write, if none is under way.
-    pub(super) fn next_job(&mut self, shard: usize) -> Option<Job> {
+    pub(super) fn next_job(&mut self, shard: usize, rounds: &Rounds) -> Option<Job> {
         if self.is_under_way || self.trouble.is_some() {
             return None;
         }
-        if let Some(gathering) = self.gathering {
-            if self.waiting_frames < gathering.expected && Instant::now() < gathering.until {
-                return None;
-            }
-            self.gathering = None;
+        let is_synced = self.waiting.front()?.policy == Policy::Always;
+        if !rounds.may_begin(self.waiting_frames, is_synced) {
+            return None;
         }
+        // What waits in other files comes with the next write; it is rare.
+        self.waiting_frames = 0;
         let Segment { file, policy, mut bytes, lsn } = self.waiting.pop_front()?;
         self.is_under_way = true;
-        self.began = (policy == Policy::Always).then(Instant::now);
-        // What waits in other files comes with the next one; it is rare.
-        self.written_frames = std::mem::take(&mut self.waiting_frames);
         let end = lsn + (bytes.len() - BLOCK_HEAD_BYTES_MAX) as u64;
         let start = seal(&mut bytes, lsn, self.sure(), policy);
         let offset = file.end();
@@ -119,14 +98,6 @@ impl Desk {
         // What stands before it in earlier files is to be on the disk first.
         let also = if sync { self.unsynced.clone() } else { Vec::new() };
         Some(Job { shard, file, bytes, start, policy, offset, sync, lsn: end, also, synced_end: 0 })
-    }
-
-    /// A sync is done: those whom it served, and those who came meanwhile, are to share the next one.
-    pub(super) fn gather(&mut self, gathers: bool) {
-        let Some(began) = self.began.take().filter(|_| gathers) else { return };
-        let patience = (began.elapsed() / GATHER_SHARE).min(GATHER_MAX);
-        let expected = self.written_frames + self.waiting_frames;
-        self.gathering = (expected > 1).then(|| Gathering { expected, until: Instant::now() + patience });
     }
 
     /// The sync that is wanted, once what it is for is written.
@@ -145,13 +116,12 @@ impl Desk {
         Some(Job { shard, file, bytes, start: 0, policy, offset: 0, sync: true, lsn, also, synced_end })
     }
 
-    pub(super) fn succeeded(&mut self, job: Job, gathers: bool) {
+    pub(super) fn succeeded(&mut self, job: Job) {
         if job.bytes.is_empty() {
             self.is_sync_under_way = false;
         } else {
             self.is_under_way = false;
             self.written = self.written.max(job.lsn);
-            self.gather(gathers);
             job.file.grow((job.bytes.len() - job.start) as u64);
             self.keep_spare(job.bytes);
             let mut known = self.file.iter().chain(&self.unsynced);

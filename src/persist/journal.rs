@@ -14,10 +14,11 @@ use super::desk::Desk;
 use super::files::JournalFile;
 use super::format::{BLOCK_HEAD_BYTES_MAX, Policy};
 pub use super::job::{Facts, Job, Jobs, Trouble};
+use super::round::Rounds;
 use shards::shard::Shard;
 use shards::tail::{FrameHead, Point, Tail};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,10 +32,8 @@ pub struct Journal {
     streams: Box<[Stream]>,
     commit: Mutex<Commit>,
     next_unit: AtomicU64,
-    /// Under `always`, a sync waits for those whom the last one served.
-    gathers: AtomicBool,
-    /// Shards whose next write waits so.
-    gathering_count: AtomicUsize,
+    /// Under `always`, which writes begin when.
+    rounds: Rounds,
     /// Something waits at a desk that no tail will bring along.
     is_kicked: AtomicBool,
     /// Some journal cannot be written.
@@ -48,7 +47,6 @@ pub struct Journal {
 struct Stream {
     appended: AtomicU64,
     committed: AtomicU64,
-    is_gathering: AtomicBool,
     desk: Mutex<Desk>,
 }
 
@@ -59,7 +57,6 @@ impl Journal {
         let stream = || Stream {
             appended: AtomicU64::new(0),
             committed: AtomicU64::new(0),
-            is_gathering: AtomicBool::new(false),
             desk: Mutex::new(Desk::default()),
         };
         Journal {
@@ -67,8 +64,7 @@ impl Journal {
             streams: (0..shard_count).map(|_| stream()).collect(),
             commit: Mutex::new(Commit::new(&vec![0; shard_count])),
             next_unit: AtomicU64::new(1),
-            gathers: AtomicBool::new(false),
-            gathering_count: AtomicUsize::new(0),
+            rounds: Rounds::default(),
             is_kicked: AtomicBool::new(false),
             is_in_trouble: AtomicBool::new(false),
             holds: (0..shard_count).map(|_| AtomicBool::new(false)).collect(),
@@ -106,6 +102,7 @@ impl Journal {
             // What could not be kept is in memory, and comes into the bases of the new file.
             desk.trouble = None;
             desk.waiting.clear();
+            self.rounds.forget(std::mem::take(&mut desk.waiting_frames));
             desk.written = stream.appended.load(Ordering::Relaxed);
             desk.unsynced.clear();
         }
@@ -165,6 +162,7 @@ impl Journal {
         let empty = desk.spares.pop().unwrap_or_default();
         let lsn = tail.end() - tail.len() as u64;
         desk.waiting_frames += tail.frames();
+        self.rounds.add(tail.frames());
         let bytes = tail.swap(empty);
         desk.add(bytes, lsn);
         self.next_job(shard.index, &mut desk)
@@ -172,18 +170,17 @@ impl Journal {
 
     /// The next write of a shard, if there is to be one now.
     fn next_job(&self, shard: usize, desk: &mut Desk) -> Option<Job> {
-        let job = desk.next_job(shard);
-        let gathers = desk.gathering.is_some() && !desk.waiting.is_empty();
-        if self.streams[shard].is_gathering.swap(gathers, Ordering::Relaxed) != gathers {
-            let by = if gathers { 1 } else { usize::MAX };
-            self.gathering_count.fetch_add(by, Ordering::Relaxed);
+        let job = desk.next_job(shard, &self.rounds);
+        if job.as_ref().is_some_and(|job| job.sync) {
+            // The others are to join the round.
+            self.is_kicked.store(true, Ordering::Release);
         }
         job
     }
 
     /// From now on, under `always`, a sync waits a little for those whom the last one served, so that one does for all.
     pub fn gather(&self) {
-        self.gathers.store(true, Ordering::Relaxed);
+        self.rounds.begin();
     }
 
     /// Whether some write waits for those who are about to come back. Whoever is awake then looks again soon: a shard's owner may sleep
@@ -191,7 +188,7 @@ impl Journal {
     #[inline]
     #[must_use]
     pub fn is_gathering(&self) -> bool {
-        self.gathering_count.load(Ordering::Relaxed) > 0
+        self.rounds.is_gathering()
     }
 
     /// The writes that waited for others, and wait no longer.
@@ -199,9 +196,8 @@ impl Journal {
         if !self.is_gathering() {
             return Jobs::new();
         }
-        let waits = |shard: &usize| self.streams[*shard].is_gathering.load(Ordering::Relaxed);
-        let shards = (0..self.shard_count()).filter(waits);
-        shards.filter_map(|shard| self.next_job(shard, &mut self.streams[shard].lock())).collect()
+        let jobs = (0..self.shard_count()).map(|shard| self.next_job(shard, &mut self.streams[shard].lock()));
+        jobs.flatten().collect()
     }
 
     /// A job is done: what is to be done next for this shard, and whether more is committed than before. A write that
@@ -209,11 +205,12 @@ impl Journal {
     pub fn done(&self, job: Job, result: io::Result<()>) -> (Jobs, bool) {
         let shard = job.shard;
         let is_write = !job.bytes.is_empty();
+        let is_round_over = is_write && self.rounds.ended(job.sync);
         let stream = &self.streams[shard];
         let mut desk = stream.lock();
         match result {
             Ok(()) => {
-                desk.succeeded(job, self.gathers.load(Ordering::Relaxed));
+                desk.succeeded(job);
                 if is_write && self.is_in_trouble() {
                     drop(desk);
                     self.look_for_trouble();
@@ -227,7 +224,10 @@ impl Journal {
             }
         }
         let mut next = Jobs::new();
-        next.extend(is_write.then(|| self.next_job(shard, &mut desk)).flatten());
+        next.extend(is_round_over.then(|| self.next_job(shard, &mut desk)).flatten());
+        if is_round_over {
+            self.is_kicked.store(true, Ordering::Release);
+        }
         next.extend(desk.next_sync(shard));
         let is_in_doubt = desk.doubt.is_some();
         let is_safe = match desk.policy {
@@ -310,6 +310,7 @@ impl Journal {
             let empty = desk.spares.pop().unwrap_or_default();
             let lsn = tail.end() - tail.len() as u64;
             desk.waiting_frames += tail.frames();
+            self.rounds.add(tail.frames());
             let bytes = tail.swap(empty);
             desk.add(bytes, lsn);
         }
@@ -389,7 +390,7 @@ impl Journal {
         }
         let mut desk = self.streams[shard].lock();
         desk.trouble.take_if(|trouble| matches!(trouble, Trouble::Write(_)))?;
-        desk.next_job(shard)
+        self.next_job(shard, &mut desk)
     }
 
     fn look_for_trouble(&self) {

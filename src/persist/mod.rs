@@ -58,6 +58,7 @@ pub mod reload;
 pub mod replay;
 pub mod restore;
 pub mod rewrite;
+mod round;
 pub mod save;
 pub mod saves;
 pub mod scan;
