@@ -188,6 +188,14 @@ mod tests {
         writer.write(b"short").unwrap();
         writer.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"short");
+        // What is given up in the middle goes without ado.
+        let mut writer = disk.create(&path).unwrap();
+        bytes.chunks(77_777).for_each(|piece| writer.write(piece).unwrap());
+        drop(writer);
+        std::fs::write(&path, &bytes).unwrap();
+        let mut reader = disk.open(&path).unwrap();
+        assert!(reader.read(&mut Vec::new(), 1000).unwrap() > 0);
+        drop(reader);
         std::fs::remove_file(&path).unwrap();
         assert!(disk.open(&path).is_err());
     }

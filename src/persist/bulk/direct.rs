@@ -37,7 +37,7 @@ impl Direct {
             let builder = DmaStreamWriterBuilder::new(file);
             builder.with_buffer_size(BUFFER_BYTES).with_write_behind(BUFFERS_AHEAD).build()
         });
-        Ok(Writer { executor: Rc::clone(&self.0), stream })
+        Ok(Writer { executor: Rc::clone(&self.0), stream: Some(stream) })
     }
 
     /// The file, and how long it is.
@@ -49,26 +49,47 @@ impl Direct {
             Ok((builder.with_buffer_size(BUFFER_BYTES).with_read_ahead(BUFFERS_AHEAD).build(), len))
         });
         let (stream, len) = opened.map_err(|error: glommio::GlommioError<()>| io::Error::from(error))?;
-        Ok((Reader { executor: Rc::clone(&self.0), stream }, len))
+        Ok((Reader { executor: Rc::clone(&self.0), stream: Some(stream) }, len))
     }
 }
+
+/// Whoever has a stream has it until this is dropped.
+const HAS_STREAM: &str = "the stream is there until the end";
 
 /// A file that is written.
 #[derive(Debug)]
 pub(super) struct Writer {
     executor: Rc<LocalExecutor>,
-    stream: DmaStreamWriter,
+    stream: Option<DmaStreamWriter>,
 }
 
 impl Writer {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Writer { executor, stream } = self;
-        executor.run(stream.write_all(bytes))
+        executor.run(stream.as_mut().expect(HAS_STREAM).write_all(bytes))
     }
 
     /// Writes what is left, syncs and closes.
     pub(super) fn finish(mut self) -> io::Result<()> {
-        self.executor.run(self.stream.close())
+        let mut stream = self.stream.take().expect(HAS_STREAM);
+        self.executor.run(async move {
+            let closed = stream.close().await;
+            drop(stream);
+            closed
+        })
+    }
+}
+
+impl Drop for Writer {
+    /// A stream goes within its executor, whose tasks it ends: one that is given up has writes under way, and waits for them.
+    fn drop(&mut self) {
+        if let Some(mut stream) = self.stream.take() {
+            self.executor.run(async move {
+                // Nobody wants the file.
+                drop(stream.close().await);
+                drop(stream);
+            });
+        }
     }
 }
 
@@ -76,12 +97,23 @@ impl Writer {
 #[derive(Debug)]
 pub(super) struct Reader {
     executor: Rc<LocalExecutor>,
-    stream: DmaStreamReader,
+    stream: Option<DmaStreamReader>,
 }
 
 impl Reader {
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let Reader { executor, stream } = self;
-        executor.run(stream.read(into))
+        executor.run(stream.as_mut().expect(HAS_STREAM).read(into))
+    }
+}
+
+impl Drop for Reader {
+    /// As [`Writer`]'s: it may be reading ahead.
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.executor.run(async move {
+                drop(stream.close().await);
+            });
+        }
     }
 }
