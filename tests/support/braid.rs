@@ -131,7 +131,10 @@ fn spawn(flags: &[&str], address: SocketAddr, directory: &Path) -> Child {
 fn command(flags: &[&str]) -> Command {
     let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_braid")));
     // What a test is not about it does not write; its own flags may say otherwise.
-    command.args(["--save", ""]).args(flags);
+    // A configuration file stands before all directives.
+    let is_file = flags.first().is_some_and(|first| !first.starts_with('-'));
+    let (file, flags) = flags.split_at(usize::from(is_file));
+    command.args(file).args(["--save", ""]).args(flags);
     command
 }
 
