@@ -168,7 +168,7 @@ impl Thread {
                     sync: job.sync,
                 };
                 let Err(store) = self.driver.store(store) else {
-                    self.storing.push((self.stores_begun, job));
+                    self.storing.push((self.stores_begun, job, self.core.stats.ticks()));
                     return;
                 };
                 job.bytes = store.bytes;
@@ -182,8 +182,13 @@ impl Thread {
 
     /// The driver is done with a job.
     pub(super) fn stored(&mut self, number: u64, bytes: Vec<u8>, is_sync: bool, result: std::io::Result<()>) {
-        let Some(at) = self.storing.iter().position(|(of, _)| *of == number) else { return };
-        let (_, mut job) = self.storing.swap_remove(at);
+        let Some(at) = self.storing.iter().position(|(of, ..)| *of == number) else { return };
+        let (_, mut job, began) = self.storing.swap_remove(at);
+        let took_ms = self.core.stats.nanoseconds(self.core.stats.ticks().saturating_sub(began)) / 1_000_000;
+        // As Redis has it: of syncs in the background only the waiting for them is told.
+        if !bytes.is_empty() {
+            self.core.note_latency(if job.sync { "aof-fsync-always" } else { "aof-write" }, took_ms);
+        }
         let end =
             if bytes.is_empty() { job.synced_end } else { job.offset + (bytes.len() - job.start) as u64 };
         if is_sync {

@@ -61,8 +61,8 @@ pub struct Thread {
     next_thread: usize,
     /// Who waits for the disk on its behalf, once there is something to write.
     clerk: Option<Clerk>,
-    /// What the driver writes and syncs, by number.
-    storing: Vec<(u64, Job)>,
+    /// What the driver writes and syncs: numbers, jobs, and since when, in ticks.
+    storing: Vec<(u64, Job, u64)>,
     stores_begun: u64,
 }
 
