@@ -14,7 +14,6 @@ const PENDING: &[&str] = &[
     "maxmemory-eviction-tenacity",
     "lazyfree-lazy-user-flush",
     "propagation-error-behavior",
-    "no-appendfsync-on-rewrite",
     "aof-timestamp-enabled",
     "aof-disable-auto-gc",
     "shutdown-timeout",

@@ -24,6 +24,8 @@ pub(super) struct Desk {
     pub(super) is_sync_under_way: bool,
     /// Frames that wait to be written.
     pub(super) waiting_frames: u64,
+    /// Syncs that nobody waits for are put off for a while.
+    pub(super) puts_syncs_off: bool,
     /// Up to here it is to be synced as soon as it is written.
     pub(super) sync_wanted: u64,
     /// Where the last mark ends.
@@ -104,7 +106,7 @@ impl Desk {
     pub(super) fn next_sync(&mut self, shard: usize) -> Option<Job> {
         let is_due = self.sync_wanted > self.synced && self.written >= self.sync_wanted;
         self.delayed += u64::from(is_due && self.is_sync_under_way);
-        if !is_due || self.is_sync_under_way || self.trouble.is_some() {
+        if !is_due || self.is_sync_under_way || self.puts_syncs_off || self.trouble.is_some() {
             return None;
         }
         let file = self.file.clone()?;

@@ -340,13 +340,24 @@ impl Journal {
         if !self.is_kicked.load(Ordering::Relaxed) || !self.is_kicked.swap(false, Ordering::AcqRel) {
             return Jobs::new();
         }
-        let jobs = (0..self.shard_count()).map(|shard| self.next_job(shard, &mut self.streams[shard].lock()));
-        jobs.flatten().collect()
+        let mut jobs = Jobs::new();
+        for (shard, stream) in self.streams.iter().enumerate() {
+            let mut desk = stream.lock();
+            jobs.extend(self.next_job(shard, &mut desk));
+            jobs.extend(desk.next_sync(shard));
+        }
+        jobs
     }
 
     /// From the mark that was just appended on, a shard's journal follows this policy.
     pub fn set_policy(&self, shard: &mut Shard, policy: Policy) {
         self.hand_in_to(shard, |desk| desk.policy = policy);
+    }
+
+    /// Syncs that nobody waits for are put off, or not any more: then they come with the next mark.
+    pub fn put_syncs_off(&self, are_off: bool) {
+        self.streams.iter().for_each(|stream| stream.lock().puts_syncs_off = are_off);
+        self.is_kicked.store(true, Ordering::Release);
     }
 
     /// Whether all before these positions is committed, or, where nobody can tell any more, is to be kept by a rewrite.

@@ -14,7 +14,7 @@
 //! beyond that place, it is damage, and an error; else it is what a crash leaves, whatever stands behind it.
 use super::commit::{Tied, Units, cut};
 use super::format::{BLOCK_HEAD_BYTES_MAX, FileHead, Frame, HEAD_BYTES, Policy, is_whole, read_block_head};
-use super::manifest::{Directory, Epoch};
+use super::manifest::{Directory, Epoch, FILE_NAME};
 use super::store::{Reading, Store};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -330,10 +330,12 @@ fn note_break(broken: &mut Option<(PathBuf, u64)>, found: &mut Found, path: &Pat
 }
 
 fn damage(path: &Path, offset: u64, what: &str) -> String {
+    // It is all the files together that tell what can be kept.
+    let manifest = path.with_file_name(FILE_NAME);
     format!(
-        "{} is damaged at offset {offset}: {what}. `braid check {}` says more.",
+        "{} is damaged at offset {offset}: {what}. `braid check {}` says more, and with --fix keeps what stands before it.",
         path.display(),
-        path.display()
+        manifest.display()
     )
 }
 

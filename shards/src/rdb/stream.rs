@@ -111,9 +111,14 @@ fn consumer(
 ) -> Result<(), Bad> {
     let name = reader.string()?;
     let seen_at_ms = reader.milliseconds()?;
-    let active_at_ms = if kind == kind::STREAM_3 { reader.milliseconds()? } else { seen_at_ms };
+    let active_at_ms = if kind == kind::STREAM_3 {
+        known(reader.milliseconds()?)?
+    } else {
+        // Any time will do for when it was seen, but before 1970 it was not active.
+        (seen_at_ms >= 0).then_some(seen_at_ms)
+    };
     let consumer = group.add_consumer(name.view().bytes(&mut [0; 20]), seen_at_ms).ok_or(TWICE)?;
-    group.consumer_mut(consumer).active_at_ms = known(active_at_ms)?;
+    group.consumer_mut(consumer).active_at_ms = active_at_ms;
     for _ in 0..reader.number()? {
         let id = raw_id(reader)?;
         let (delivered_at_ms, deliveries) = pending.remove(&id).ok_or(BROKEN)?;

@@ -1,0 +1,152 @@
+//! Starts over journals that are not as they were left: torn ends, damage, files that are gone; and `braid check`, which tells and mends.
+
+#[path = "support/braid.rs"]
+#[expect(dead_code, reason = "other tests ask more of a process")]
+mod braid;
+#[path = "crash/link.rs"]
+#[expect(dead_code, reason = "other tests ask more of a connection")]
+mod link;
+#[path = "support/resp.rs"]
+mod resp;
+
+use braid::Braid;
+use link::{Link, words};
+use resp::Reply;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+const FLAGS: &[&str] = &["--shards", "2", "--appendonly", "yes", "--appendfsync", "always"];
+
+/// A server that has written twenty keys, each in a block of its own.
+fn written() -> Braid {
+    let server = Braid::start(FLAGS);
+    let mut link = Link::when_loaded(server.address);
+    for key in 0..20 {
+        let reply = link.ask(&["SET", &format!("k{key}"), "v"]);
+        assert_eq!(reply, Some(Reply::Simple(b"OK".to_vec())));
+    }
+    server
+}
+
+fn keys(server: &Braid) -> i64 {
+    match Link::when_loaded(server.address).ask(&["DBSIZE"]) {
+        Some(Reply::Int(keys)) => keys,
+        other => panic!("no number of keys: {other:?}"),
+    }
+}
+
+fn journals(server: &Braid) -> PathBuf {
+    server.directory.join("appendonlydir")
+}
+
+/// The journal of the shard that has written more.
+fn longest(server: &Braid) -> PathBuf {
+    let entries = std::fs::read_dir(journals(server)).expect("the directory").flatten();
+    let pieces =
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "braid"));
+    pieces.max_by_key(|path| std::fs::metadata(path).map_or(0, |file| file.len())).expect("a journal")
+}
+
+/// It ends by itself, with code 1; what it logged.
+fn refusal(server: &mut Braid) -> String {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(status) = server.has_ended() {
+            assert_eq!(status.code(), Some(1), "{}", server.log());
+            return server.log();
+        }
+        assert!(Instant::now() < deadline, "it starts: {}", server.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn check(args: &[&str], path: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_braid"));
+    command.arg("check").args(args).arg(path).output().expect("braid runs")
+}
+
+#[test]
+fn a_torn_end_is_left_out_unless_that_is_forbidden() {
+    let mut server = written();
+    // Nothing is written while it is being torn: the server is stopped.
+    server.signal("STOP");
+    let path = longest(&server);
+    let bytes = std::fs::read(&path).expect("the journal");
+    // A block of a crash that was not written to the end: its beginning once more.
+    let torn = [&bytes[..], &bytes[bytes.len() - 20..bytes.len() - 3]].concat();
+    std::fs::write(&path, torn).expect("a torn journal");
+    server.kill_and_spawn(&[FLAGS, &["--aof-load-truncated", "no"]].concat());
+    let log = refusal(&mut server);
+    assert!(log.contains("aof-load-truncated") && log.contains("17 bytes"), "{log}");
+    server.kill_and_start(FLAGS);
+    assert_eq!(keys(&server), 20, "what was acknowledged is there");
+    assert!(server.log().contains("are left out"), "{}", server.log());
+}
+
+#[test]
+fn damage_is_told_and_mended_only_when_that_is_wanted() {
+    let mut server = written();
+    let path = longest(&server);
+    let mut bytes = std::fs::read(&path).expect("the journal");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    std::fs::write(&path, bytes).expect("a damaged journal");
+    server.kill_and_spawn(FLAGS);
+    let log = refusal(&mut server);
+    let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(log.contains(&name) && log.contains("damaged at offset") && log.contains("braid check"), "{log}");
+    let manifest = journals(&server).join("braid.manifest");
+    let told = check(&[], &manifest);
+    assert_eq!(told.status.code(), Some(1), "{}", String::from_utf8_lossy(&told.stdout));
+    assert!(String::from_utf8_lossy(&told.stdout).contains("damaged at offset"));
+    // Nobody says yes.
+    assert!(!check(&["--fix"], &manifest).status.success());
+    server.kill_and_spawn(FLAGS);
+    refusal(&mut server);
+    let mended = check(&["--fix", "--yes"], &manifest);
+    assert!(mended.status.success(), "{}", String::from_utf8_lossy(&mended.stdout));
+    server.kill_and_start(FLAGS);
+    let left = keys(&server);
+    assert!((1..20).contains(&left), "{left} keys are left");
+    assert!(check(&[], &manifest).status.success(), "it is whole now");
+}
+
+#[test]
+fn it_does_not_start_over_files_that_are_gone_or_changed() {
+    let mut server = written();
+    let path = longest(&server);
+    let bytes = std::fs::read(&path).expect("the journal");
+    std::fs::remove_file(&path).expect("it was there");
+    server.kill_and_spawn(FLAGS);
+    assert!(refusal(&mut server).contains("No such file"), "{}", server.log());
+    std::fs::write(&path, bytes).expect("it is back");
+    let manifest = journals(&server).join("braid.manifest");
+    let text = std::fs::read_to_string(&manifest).expect("the manifest");
+    std::fs::write(&manifest, text.replace("shards 2", "shards 3")).expect("another");
+    server.kill_and_spawn(FLAGS);
+    assert!(refusal(&mut server).contains("checksum"), "{}", server.log());
+    std::fs::write(&manifest, text).expect("the first one again");
+    server.kill_and_start(FLAGS);
+    assert_eq!(keys(&server), 20);
+}
+
+#[test]
+fn two_servers_do_not_write_to_one_directory() {
+    let server = written();
+    let directory = server.directory.to_string_lossy().into_owned();
+    let second = Command::new(env!("CARGO_BIN_EXE_braid"))
+        .args(["--port", "0", "--unixsocket", &format!("{directory}/second.sock"), "--dir", &directory])
+        .args(FLAGS)
+        .output()
+        .expect("braid runs");
+    assert_eq!(second.status.code(), Some(1));
+    let told = [second.stdout, second.stderr].concat();
+    assert!(
+        String::from_utf8_lossy(&told).contains("Another server writes to"),
+        "{}",
+        String::from_utf8_lossy(&told)
+    );
+    let mut link = Link::when_loaded(server.address);
+    assert!(link.send(&[words(&["SET", "still", "there"])]));
+}
