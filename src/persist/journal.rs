@@ -159,13 +159,17 @@ impl Journal {
     pub fn take_tail(&self, shard: &mut Shard) -> Option<Job> {
         let tail = shard.tail.as_mut().filter(|tail| !tail.is_empty())?;
         let mut desk = self.streams[shard.index].lock();
-        let empty = desk.spares.pop().unwrap_or_default();
+        self.empty(tail, &mut desk);
+        self.next_job(shard.index, &mut desk)
+    }
+
+    /// Puts what a tail has on the desk.
+    fn empty(&self, tail: &mut Tail, desk: &mut Desk) {
         let lsn = tail.end() - tail.len() as u64;
         desk.waiting_frames += tail.frames();
         self.rounds.add(tail.frames());
-        let bytes = tail.swap(empty);
+        let bytes = tail.swap(desk.spares.pop().unwrap_or_default());
         desk.add(bytes, lsn);
-        self.next_job(shard.index, &mut desk)
     }
 
     /// The next write of a shard, if there is to be one now.
@@ -307,12 +311,7 @@ impl Journal {
         let Some(tail) = &mut shard.tail else { return };
         let mut desk = self.streams[shard.index].lock();
         if !tail.is_empty() {
-            let empty = desk.spares.pop().unwrap_or_default();
-            let lsn = tail.end() - tail.len() as u64;
-            desk.waiting_frames += tail.frames();
-            self.rounds.add(tail.frames());
-            let bytes = tail.swap(empty);
-            desk.add(bytes, lsn);
+            self.empty(tail, &mut desk);
         }
         then(&mut desk);
         self.is_kicked.store(true, Ordering::Release);

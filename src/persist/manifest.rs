@@ -233,7 +233,11 @@ impl Directory {
         for name in self.store.names(&self.path).unwrap_or_default() {
             let is_ours = name.starts_with(&format!("{}.", self.prefix))
                 && (name.ends_with(".incr.braid") || name.ends_with(".base.rdb") && is_sharded_base(&name));
-            if is_ours
+            // What a killed server had not yet given its name.
+            let is_left_over = name.starts_with("temp-")
+                && name.contains(&format!("-{}.", self.prefix))
+                && name.ends_with(".base.rdb");
+            if (is_ours || is_left_over)
                 && manifest.files().all(|known| *known != name)
                 && let Err(error) = self.store.remove(&self.file(&name))
             {
@@ -297,6 +301,31 @@ mod tests {
             }
             assert!(Manifest::from_text(&text[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn what_is_not_named_goes_and_what_is_anothers_stays() {
+        let path = std::env::temp_dir().join(format!("braid-manifest-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory");
+        let directory = Directory::new(path.clone(), "a");
+        let (gone, stays) = (
+            ["a.9.0.incr.braid", "a.9.0.base.rdb", "temp-77-a.9.0.base.rdb"],
+            [
+                "a.3.0.base.rdb",
+                "a.1.base.rdb",
+                "a.1.incr.aof",
+                "a.manifest",
+                "temp-77.rdb",
+                "b.9.0.incr.braid",
+            ],
+        );
+        for name in gone.iter().chain(&stays) {
+            std::fs::write(path.join(name), "").expect("a file");
+        }
+        directory.remove_others(&example());
+        gone.iter().for_each(|name| assert!(!path.join(name).exists(), "{name}"));
+        stays.iter().for_each(|name| assert!(path.join(name).exists(), "{name}"));
+        std::fs::remove_dir_all(&path).expect("it was there");
     }
 
     #[test]

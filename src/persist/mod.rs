@@ -21,6 +21,8 @@
 //! - *a pipeline keeps its order*: a connection's write behind writes on other shards is entered when those have run, and its frame names them until they are
 //!   committed. After a power cut under `everysec` the cut is a [`marks`] one: a unit over all shards, which nothing passes.
 //!
+//! Under `always` the syncs of all shards go in rounds (`round`), so that one serves all who can share it.
+//!
 //! [`manifest`] says which files belong together, [`keeper`] keeps it, [`epoch`] begins files, [`rewrite`] puts bases in the place of old ones,
 //! [`restore`] brings back: [`scan`] finds up to where journals count, [`replay`] hands over what they say, in an order that one thread could have
 //! done it in, to as many shards as there are now.
