@@ -35,8 +35,9 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
     let pid = std::process::id();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // One that is left over by a killed process should be known by its name as what it is.
+    // Of bases there are several at once.
     let is_dump =
-        path.extension().is_some_and(|extension| extension == "rdb") && !name.starts_with("appendonly");
+        path.extension().is_some_and(|extension| extension == "rdb") && !name.ends_with(".base.rdb");
     path.with_file_name(if is_dump { format!("temp-{pid}.rdb") } else { format!("temp-{pid}-{name}") })
 }
 
