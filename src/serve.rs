@@ -100,7 +100,6 @@ impl Core {
         if !self.effects.ready.is_empty() {
             let shards = std::slice::from_mut(&mut strand.shard);
             serve_ready(&mut self.effects, shards, &self.settings, self.now_ms, &mut outside);
-            seal(&self.shared.journal, shards, &mut self.effects, Ties::default());
         }
         if let Some(ticks) = self.stats.ran(entry.id, &reply.bytes[start..]) {
             self.stats.notice(entry.id, args, ticks);
@@ -362,6 +361,10 @@ fn serve_ready(
     let mut in_hand = InHand { shards, settings, now_ms, effects };
     in_hand.serve(|waiter, served| told.push((waiter.ticket, served)));
     finish_effects(effects, &mut shards[0], outside);
+    // It stands in the journal before anybody hears of it: who is served waits for what the journals hold by then.
+    if seal(&outside.shared.journal, shards, effects, Ties::default()) {
+        shards.iter_mut().filter_map(|shard| shard.tail.as_mut()).for_each(|tail| tail.touch_all());
+    }
     told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));
 }
 
@@ -380,22 +383,9 @@ fn write_down_here(
         seal(journal, std::slice::from_mut(shard), effects, Ties { unit: None, after: &after });
     }
     let Some(tail) = &mut shard.tail else { return };
-    let slots = match hint {
-        Some(key) => Some(smallvec::smallvec![key.slot]),
-        None => slots_of_command(entry, args),
-    };
-    let wrote = tail.end() > before;
-    let lsn = match slots {
-        None if wrote => {
-            tail.touch_all();
-            tail.end()
-        }
-        None => tail.end(),
-        Some(slots) if wrote => {
-            slots.iter().for_each(|slot| tail.touch(*slot));
-            tail.end()
-        }
-        Some(slots) => slots.iter().map(|slot| tail.seen(*slot)).max().unwrap_or(0),
+    let lsn = match hint {
+        Some(key) => tail.look_back(before, Some(&[key.slot])),
+        None => tail.look_back(before, slots_of_command(entry, args).as_deref()),
     };
     conn.needs.raise(Point { shard: index as u16, lsn }, journal);
 }

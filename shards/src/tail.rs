@@ -113,19 +113,55 @@ impl Tail {
         self.end += (self.bytes.len() - start) as u64;
         self.end
     }
-    /// The frame that ends here touched a key of this slot.
-    #[inline]
-    pub fn touch(&mut self, slot: u16) {
-        self.touched[usize::from(slot)] = self.end;
-    }
     /// The frame that ends here may have touched any key.
     pub fn touch_all(&mut self) {
         self.touched_all = self.end;
     }
-    /// Up to where the journal must be kept for what is seen of a slot's keys now to be true after a crash.
+    /// Up to where the journal must be kept for what is seen now of the keys of some slots to be true after a crash, these having been
+    /// written where the journal has grown since `before`. `slots` are none where the keys may be any.
     #[inline]
-    #[must_use]
-    pub fn seen(&self, slot: u16) -> u64 {
+    pub fn look_back(&mut self, before: u64, slots: Option<&[u16]>) -> u64 {
+        match slots {
+            Some(slots) if self.end == before => slots.iter().map(|slot| self.seen(*slot)).max().unwrap_or(0),
+            Some(slots) => {
+                slots.iter().for_each(|slot| self.touched[usize::from(*slot)] = self.end);
+                self.end
+            }
+            None => {
+                if self.end > before {
+                    self.touch_all();
+                }
+                self.end
+            }
+        }
+    }
+    #[inline]
+    fn seen(&self, slot: u16) -> u64 {
         self.touched[usize::from(slot)].max(self.touched_all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_looks_waits_for_what_was_last_done_there() {
+        let mut tail = Tail::new(100, 0);
+        let write = |tail: &mut Tail, slots: Option<&[u16]>| {
+            let before = tail.end();
+            tail.append(FrameHead::default(), b"\0\x01\x01a");
+            tail.look_back(before, slots)
+        };
+        let first = write(&mut tail, Some(&[1, 2]));
+        let second = write(&mut tail, Some(&[3]));
+        let end = tail.end();
+        assert_eq!(tail.look_back(end, Some(&[1])), first);
+        assert_eq!(tail.look_back(end, Some(&[1, 3])), second);
+        assert_eq!(tail.look_back(end, Some(&[4])), 100, "nothing since the journal began");
+        assert_eq!(tail.look_back(end, None), end, "it may have looked at anything");
+        assert_eq!(tail.look_back(end, Some(&[4])), 100, "to look touches nothing");
+        let third = write(&mut tail, None);
+        assert_eq!(tail.look_back(third, Some(&[4])), third);
     }
 }

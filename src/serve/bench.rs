@@ -18,7 +18,7 @@ use shards::reply::Reply;
 use shards::settings::Settings;
 use shards::shard::Shard;
 use shards::spec::Flags;
-use shards::tail::{Point, Tail};
+use shards::tail::Point;
 use shards::waiting::{Waiter, leave, stand};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl Bench<'_> {
         aborted
     }
 
-    /// Writes down what is not yet: of a unit all that it did.
+    /// Writes down what is not yet: of a unit all that it did, once.
     fn write_down(&mut self, shards: &mut [Box<Shard>], batch: &Batch, is_share: bool) {
         if is_share && record::is_of_all(self.effects) {
             // What concerns whole databases is said by the first part.
@@ -86,21 +86,17 @@ impl Bench<'_> {
         let is_writer = self.ties.unit.is_some() && is_writer(batch);
         let ties = Ties { unit: self.ties.unit.filter(|_| is_writer), ..self.ties };
         self.seal(shards, ties);
+        self.ties.unit = None;
     }
 
     /// What must be committed before the replies may be seen: what was done, or what was last done to the keys that were looked at.
     fn look_back(&self, shards: &mut [Box<Shard>], batch: &Batch, before: &[u64], needs: &mut Needs) {
         let journal = &self.outside.shared.journal;
+        let slots = slots_of(batch);
         for (shard, before) in shards.iter_mut().zip(before) {
             let index = shard.index as u16;
             let Some(tail) = &mut shard.tail else { continue };
-            let lsn = if tail.end() > *before { tail.end() } else { last_seen(tail, batch) };
-            if tail.end() > *before {
-                match slots_of(batch) {
-                    Some(slots) => slots.iter().for_each(|slot| tail.touch(*slot)),
-                    None => tail.touch_all(),
-                }
-            }
+            let lsn = tail.look_back(*before, slots.as_deref());
             needs.raise(Point { shard: index, lsn }, journal);
         }
     }
@@ -121,13 +117,13 @@ impl Bench<'_> {
             Act::Leave(waiter) => leave(&mut self.call(shards, batch, reply), waiter),
             Act::Errand(errand) => errand.run(shards, self.now_ms, reply),
             Act::Retry(waiter) => {
-                self.retry(shards, waiter);
+                self.retry(shards, batch, waiter);
                 return false;
             }
             Act::Wait(ticket) => {
                 *waits = self.run_or_wait(shards, batch, *ticket, reply);
                 self.finish(shards);
-                self.serve_ready(shards);
+                self.serve_ready(shards, batch, is_share);
                 return false;
             }
             Act::Exec(watching) => {
@@ -159,7 +155,7 @@ impl Bench<'_> {
             self.finish(shards);
             if !matches!(act, Act::Exec(_)) {
                 self.write_down_one(shards);
-                self.serve_ready(shards);
+                self.serve_ready(shards, batch, is_share);
             }
             if is_share {
                 self.stats.ran_share(command.id);
@@ -168,7 +164,7 @@ impl Bench<'_> {
             }
         }
         // Who waits for keys is served after the whole transaction.
-        self.serve_ready(shards);
+        self.serve_ready(shards, batch, is_share);
         self.show_asides(batch, |before| before >= batch.commands.len());
         self.show_end(batch);
         false
@@ -212,20 +208,19 @@ impl Bench<'_> {
     }
 
     /// Tries to serve one that waits, all its shards being in hand now.
-    fn retry(&mut self, shards: &mut [Box<Shard>], waiter: &Arc<Waiter>) {
+    fn retry(&mut self, shards: &mut [Box<Shard>], batch: &Batch, waiter: &Arc<Waiter>) {
         let ready = waiter.wait.keys.iter().map(|key| (waiter.db, key.clone()));
         self.effects.ready.extend(ready);
-        self.serve_ready(shards);
+        self.serve_ready(shards, batch, false);
     }
 
-    /// Serves those who wait for keys that got something.
+    /// Serves those who wait for keys that got something. What is done for them comes in the journal behind all that gave it to
+    /// them, by itself.
     #[inline]
-    fn serve_ready(&mut self, shards: &mut [Box<Shard>]) {
+    fn serve_ready(&mut self, shards: &mut [Box<Shard>], batch: &Batch, is_share: bool) {
         if !self.effects.ready.is_empty() {
-            // What is done for those who waited comes after what they waited for, by itself.
-            let ties = Ties { unit: None, ..self.ties };
-            if self.ties.unit.is_none() {
-                self.seal(shards, ties);
+            if self.effects.listen.records {
+                self.write_down(shards, batch, is_share);
             }
             serve_ready(self.effects, shards, self.settings, self.now_ms, &mut self.outside);
         }
@@ -330,10 +325,4 @@ fn slots_of(batch: &Batch) -> Option<SmallVec<[u16; 8]>> {
         slots.extend(record::slots_of_command(table().entry(command.id), &args)?);
     }
     (!slots.is_empty()).then_some(slots)
-}
-
-/// Where what was last done to the keys of a batch ends in the journal.
-fn last_seen(tail: &Tail, batch: &Batch) -> u64 {
-    slots_of(batch)
-        .map_or_else(|| tail.end(), |slots| slots.iter().map(|slot| tail.seen(*slot)).max().unwrap_or(0))
 }

@@ -307,9 +307,10 @@ impl Life {
         let tail = self.shards[shard].tail.as_mut().expect("a journal is written");
         let key = &self.keys[shard][op.key];
         let slot = slot_of(key.as_bytes());
+        let before = tail.end();
         let lsn = if op.kind == Kind::Read {
             op.saw.extend(self.last[shard][op.key]);
-            tail.seen(slot)
+            tail.look_back(before, Some(&[slot]))
         } else {
             let mut effects = recording();
             // Now and then it is long enough for numbers of two bytes.
@@ -327,9 +328,8 @@ impl Life {
             );
             self.last[shard][op.key] = Some(id);
             let tail = self.shards[shard].tail.as_mut().expect("a journal is written");
-            tail.touch(slot);
             self.done[shard].push(id);
-            tail.end()
+            tail.look_back(before, Some(&[slot]))
         };
         self.carried_out(id, &[Point { shard: shard as u16, lsn }]);
     }
