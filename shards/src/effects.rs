@@ -163,10 +163,6 @@ impl Effects {
         self.record_count = 0;
         self.stand_in_count = 0;
     }
-    /// Forgets the records after the first `len` bytes of them, as those of a part that says what another part says already.
-    pub fn truncate_records(&mut self, len: usize) {
-        self.records.truncate(len);
-    }
     /// Forgets everything but the listeners and the records, which may be the beginning of what a whole unit did.
     pub fn clear(&mut self) {
         self.dirty = 0;
@@ -204,11 +200,6 @@ impl<'a> Record<'a> {
     /// All records of packed ones, up to the first that is none.
     pub fn all(mut packed: &'a [u8]) -> impl Iterator<Item = Record<'a>> {
         std::iter::from_fn(move || Record::take(&mut packed))
-    }
-    /// How many arguments it has, the command's name among them: at least one.
-    #[must_use]
-    pub fn arg_count(self) -> usize {
-        self.count
     }
     /// The arguments.
     pub fn args(self) -> impl Iterator<Item = &'a [u8]> {

@@ -3,7 +3,6 @@ use crate::keyspace::{Hashed, Previous, Value};
 use crate::rdb::Loaded;
 use crate::rdb::reader::Text;
 use crate::shard::Shard;
-use crate::values::Object;
 
 impl Shard {
     /// Gives a key of one of its slots a value that was read, with its expiry and its LRU or LFU bits; whether the key was
@@ -16,41 +15,21 @@ impl Shard {
         expires_at_ms: Option<i64>,
         lru: u32,
     ) -> bool {
-        match loaded {
-            Loaded::String(Text::Int(number)) => self.put(db, key, Value::Int(number), expires_at_ms, lru),
-            Loaded::String(Text::Plain(bytes)) => {
-                self.put(db, key, Value::from_client(bytes), expires_at_ms, lru)
-            }
+        let unpacked;
+        let value = match loaded {
+            Loaded::String(Text::Int(number)) => Value::Int(number),
+            Loaded::String(Text::Plain(bytes)) => Value::from_client(bytes),
             Loaded::String(Text::Unpacked(bytes)) => {
-                self.put(db, key, Value::from_client(&bytes), expires_at_ms, lru)
+                unpacked = bytes;
+                Value::from_client(&unpacked)
             }
-            Loaded::Object(object) => self.put_object(db, key, object, expires_at_ms, lru),
-        }
-    }
-
-    fn put_object(
-        &mut self,
-        db: u16,
-        key: Hashed<'_>,
-        object: Object,
-        expires_at_ms: Option<i64>,
-        lru: u32,
-    ) -> bool {
-        if object.has_deadlines() {
-            self.dbs[usize::from(db)].timed.add(key.bytes);
-        }
-        self.put(db, key, Value::Object(object), expires_at_ms, lru)
-    }
-
-    #[inline]
-    fn put(
-        &mut self,
-        db: u16,
-        key: Hashed<'_>,
-        value: Value<'_>,
-        expires_at_ms: Option<i64>,
-        lru: u32,
-    ) -> bool {
+            Loaded::Object(object) => {
+                if object.has_deadlines() {
+                    self.dbs[usize::from(db)].timed.add(key.bytes);
+                }
+                Value::Object(object)
+            }
+        };
         if self.has_snapshot() {
             self.keep_for_snapshot(db, key);
         }

@@ -156,14 +156,6 @@ fn read_plainly(file: &mut File, into: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Makes the names in a directory durable: what was created, renamed or removed there.
-///
-/// # Errors
-/// The system's.
-pub fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -196,11 +196,6 @@ impl Saves {
         self.has_failed.store(!facts.is_ok, Ordering::Relaxed);
     }
 
-    /// What the shards hold is what is on the disk, so many changes having been made since the start: it was just loaded.
-    pub fn is_as_saved(&self, dirty: u64) {
-        self.lock().facts.saved_dirty = dirty;
-    }
-
     /// Nobody wants the snapshot that is under way any more.
     pub fn give_up(&self, why: &str) {
         if let Some(current) = self.current() {

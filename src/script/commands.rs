@@ -50,28 +50,43 @@ impl ScriptCommand {
 pub(crate) const COMMANDS: &[ScriptCommand] =
     &[EVAL, EVALSHA, EVAL_RO, EVALSHA_RO, FCALL, FCALL_RO, administration::SCRIPT, administration::FUNCTION];
 
+/// Flags of all of them.
+const FLAGS: Flags = Flags::NOSCRIPT
+    .and(Flags::STALE)
+    .and(Flags::SKIP_MONITOR)
+    .and(Flags::NO_MANDATORY_KEYS)
+    .and(Flags::MOVABLE_KEYS);
+/// What they have in common: those that may write, and their read-only twins.
+const WRITES: Spec =
+    Spec { arity: -3, flags: FLAGS, group: Group::Scripting, since: "7.0.0", ..Spec::DEFAULT };
+const READS: Spec = Spec { flags: FLAGS.and(Flags::READ), ..WRITES };
+
+const WRITES_KEYS: KeySpec = KeySpec::counted(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE), 2, 1);
+const WRITES_ANY: KeySpec =
+    WRITES_KEYS.noted("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE");
+const READS_KEYS: KeySpec = KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 2, 1);
+const READS_ANY: KeySpec =
+    READS_KEYS.noted("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS");
+
+/// What is run, keys, and what else it is given.
+const fn args(what: &'static str) -> [Arg; 4] {
+    [
+        Arg::new(what, ArgKind::String),
+        Arg::new("numkeys", ArgKind::Integer),
+        Arg::key("key", 0).optional().multiple(),
+        Arg::new("arg", ArgKind::String).optional().multiple(),
+    ]
+}
+
 const EVAL: ScriptCommand = ScriptCommand {
     spec: Spec {
         name: "eval",
-        arity: -3,
-        flags: Flags::NOSCRIPT
-            .and(Flags::STALE)
-            .and(Flags::SKIP_MONITOR)
-            .and(Flags::NO_MANDATORY_KEYS)
-            .and(Flags::MOVABLE_KEYS),
-        keys: &[KeySpec::counted(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE), 2, 1)
-            .noted("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE")],
-        group: Group::Scripting,
+        keys: &[WRITES_ANY],
         summary: "Executes a server-side Lua script.",
         since: "2.6.0",
         complexity: "Depends on the script that is executed.",
-        args: &[
-            Arg::new("script", ArgKind::String),
-            Arg::new("numkeys", ArgKind::Integer),
-            Arg::key("key", 0).optional().multiple(),
-            Arg::new("arg", ArgKind::String).optional().multiple(),
-        ],
-        ..Spec::DEFAULT
+        args: &args("script"),
+        ..WRITES
     },
     does: Does::Eval { by_sha: false },
     reads_only: false,
@@ -80,24 +95,12 @@ const EVAL: ScriptCommand = ScriptCommand {
 const EVALSHA: ScriptCommand = ScriptCommand {
     spec: Spec {
         name: "evalsha",
-        arity: -3,
-        flags: Flags::NOSCRIPT
-            .and(Flags::STALE)
-            .and(Flags::SKIP_MONITOR)
-            .and(Flags::NO_MANDATORY_KEYS)
-            .and(Flags::MOVABLE_KEYS),
-        keys: &[KeySpec::counted(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE), 2, 1)],
-        group: Group::Scripting,
+        keys: &[WRITES_KEYS],
         summary: "Executes a server-side Lua script by SHA1 digest.",
         since: "2.6.0",
         complexity: "Depends on the script that is executed.",
-        args: &[
-            Arg::new("sha1", ArgKind::String),
-            Arg::new("numkeys", ArgKind::Integer),
-            Arg::key("key", 0).optional().multiple(),
-            Arg::new("arg", ArgKind::String).optional().multiple(),
-        ],
-        ..Spec::DEFAULT
+        args: &args("sha1"),
+        ..WRITES
     },
     does: Does::Eval { by_sha: true },
     reads_only: false,
@@ -106,26 +109,11 @@ const EVALSHA: ScriptCommand = ScriptCommand {
 const EVAL_RO: ScriptCommand = ScriptCommand {
     spec: Spec {
         name: "eval_ro",
-        arity: -3,
-        flags: Flags::READ
-            .and(Flags::NOSCRIPT)
-            .and(Flags::STALE)
-            .and(Flags::SKIP_MONITOR)
-            .and(Flags::NO_MANDATORY_KEYS)
-            .and(Flags::MOVABLE_KEYS),
-        keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 2, 1)
-            .noted("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS")],
-        group: Group::Scripting,
+        keys: &[READS_ANY],
         summary: "Executes a read-only server-side Lua script.",
-        since: "7.0.0",
         complexity: "Depends on the script that is executed.",
-        args: &[
-            Arg::new("script", ArgKind::String),
-            Arg::new("numkeys", ArgKind::Integer),
-            Arg::key("key", 0).optional().multiple(),
-            Arg::new("arg", ArgKind::String).optional().multiple(),
-        ],
-        ..Spec::DEFAULT
+        args: &args("script"),
+        ..READS
     },
     does: Does::Eval { by_sha: false },
     reads_only: true,
@@ -134,25 +122,11 @@ const EVAL_RO: ScriptCommand = ScriptCommand {
 const EVALSHA_RO: ScriptCommand = ScriptCommand {
     spec: Spec {
         name: "evalsha_ro",
-        arity: -3,
-        flags: Flags::READ
-            .and(Flags::NOSCRIPT)
-            .and(Flags::STALE)
-            .and(Flags::SKIP_MONITOR)
-            .and(Flags::NO_MANDATORY_KEYS)
-            .and(Flags::MOVABLE_KEYS),
-        keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 2, 1)],
-        group: Group::Scripting,
+        keys: &[READS_KEYS],
         summary: "Executes a read-only server-side Lua script by SHA1 digest.",
-        since: "7.0.0",
         complexity: "Depends on the script that is executed.",
-        args: &[
-            Arg::new("sha1", ArgKind::String),
-            Arg::new("numkeys", ArgKind::Integer),
-            Arg::key("key", 0).optional().multiple(),
-            Arg::new("arg", ArgKind::String).optional().multiple(),
-        ],
-        ..Spec::DEFAULT
+        args: &args("sha1"),
+        ..READS
     },
     does: Does::Eval { by_sha: true },
     reads_only: true,
@@ -161,25 +135,11 @@ const EVALSHA_RO: ScriptCommand = ScriptCommand {
 const FCALL: ScriptCommand = ScriptCommand {
     spec: Spec {
         name: "fcall",
-        arity: -3,
-        flags: Flags::NOSCRIPT
-            .and(Flags::STALE)
-            .and(Flags::SKIP_MONITOR)
-            .and(Flags::NO_MANDATORY_KEYS)
-            .and(Flags::MOVABLE_KEYS),
-        keys: &[KeySpec::counted(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE), 2, 1)
-            .noted("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE")],
-        group: Group::Scripting,
+        keys: &[WRITES_ANY],
         summary: "Calls a function.",
-        since: "7.0.0",
         complexity: "Depends on the function that is executed.",
-        args: &[
-            Arg::new("function", ArgKind::String),
-            Arg::new("numkeys", ArgKind::Integer),
-            Arg::key("key", 0).optional().multiple(),
-            Arg::new("arg", ArgKind::String).optional().multiple(),
-        ],
-        ..Spec::DEFAULT
+        args: &args("function"),
+        ..WRITES
     },
     does: Does::Call,
     reads_only: false,
@@ -188,26 +148,11 @@ const FCALL: ScriptCommand = ScriptCommand {
 const FCALL_RO: ScriptCommand = ScriptCommand {
     spec: Spec {
         name: "fcall_ro",
-        arity: -3,
-        flags: Flags::READ
-            .and(Flags::NOSCRIPT)
-            .and(Flags::STALE)
-            .and(Flags::SKIP_MONITOR)
-            .and(Flags::NO_MANDATORY_KEYS)
-            .and(Flags::MOVABLE_KEYS),
-        keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 2, 1)
-            .noted("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS")],
-        group: Group::Scripting,
+        keys: &[READS_ANY],
         summary: "Calls a function that does not write.",
-        since: "7.0.0",
         complexity: "Depends on the function that is executed.",
-        args: &[
-            Arg::new("function", ArgKind::String),
-            Arg::new("numkeys", ArgKind::Integer),
-            Arg::key("key", 0).optional().multiple(),
-            Arg::new("arg", ArgKind::String).optional().multiple(),
-        ],
-        ..Spec::DEFAULT
+        args: &args("function"),
+        ..READS
     },
     does: Does::Call,
     reads_only: true,

@@ -1,8 +1,9 @@
 //! The thread that writes a snapshot's files.
 use super::{Holding, Message, Outcome, Sinks, Snapshot, lock};
 use crate::log;
-use crate::persist::bulk::{Disk, sync_directory};
+use crate::persist::bulk::Disk;
 use crate::persist::rdb::write::{Header, RdbFile};
+use crate::persist::store::{FileSystem, Store};
 use shards::snapshot::Chunk;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -155,7 +156,8 @@ impl Work<'_> {
         let mut directories: Vec<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
         directories.dedup();
         for directory in directories {
-            sync_directory(directory)
+            FileSystem
+                .sync_directory(directory)
                 .map_err(|error| failure("syncing the directory of", &paths[0], &error))?;
         }
         Ok(bytes)
