@@ -99,7 +99,21 @@ impl Desk {
         let sync = policy == Policy::Always;
         // What stands before it in earlier files is to be on the disk first.
         let also = if sync { self.unsynced.clone() } else { Vec::new() };
-        Some(Job { shard, file, bytes, start, policy, offset, sync, lsn: end, also, synced_end: 0 })
+        let (is_alone, is_written) = (!self.is_sync_under_way, false);
+        Some(Job {
+            shard,
+            file,
+            bytes,
+            start,
+            policy,
+            offset,
+            sync,
+            lsn: end,
+            also,
+            synced_end: 0,
+            is_alone,
+            is_written,
+        })
     }
 
     /// The sync that is wanted, once what it is for is written.
@@ -114,8 +128,20 @@ impl Desk {
         let also = self.unsynced.clone();
         let synced_end = file.end();
         let lsn = self.written;
-        let (bytes, policy) = (Vec::new(), self.policy);
-        Some(Job { shard, file, bytes, start: 0, policy, offset: 0, sync: true, lsn, also, synced_end })
+        Some(Job {
+            shard,
+            file,
+            bytes: Vec::new(),
+            start: 0,
+            policy: self.policy,
+            offset: 0,
+            sync: true,
+            lsn,
+            also,
+            synced_end,
+            is_alone: false,
+            is_written: false,
+        })
     }
 
     pub(super) fn succeeded(&mut self, job: Job) {

@@ -92,9 +92,17 @@ impl Job {
         for file in &self.also {
             file.sync()?;
         }
-        if !self.bytes.is_empty() {
-            self.file.file.write_all_at(&self.bytes[self.start..], self.offset)?;
+        if self.bytes_left() > 0 {
+            self.write()?;
         }
         if self.sync { self.file.sync() } else { Ok(()) }
+    }
+
+    /// Only the write. The system takes the bytes into its memory, and seldom has to wait for the disk for that.
+    ///
+    /// # Errors
+    /// The system's. What was to be written may stand there in part.
+    pub fn write(&self) -> io::Result<()> {
+        self.file.file.write_all_at(&self.bytes[self.start..], self.offset)
     }
 }

@@ -59,4 +59,16 @@ pub struct Job {
     pub also: Vec<Arc<JournalFile>>,
     /// Of a mere sync: where the file ended when it was asked for.
     pub synced_end: u64,
+    /// No sync of the file is under way that a write would have to wait for.
+    pub is_alone: bool,
+    /// The bytes stand in the file already, and are only to be synced.
+    pub is_written: bool,
+}
+
+impl Job {
+    /// Bytes that are to be written.
+    #[must_use]
+    pub fn bytes_left(&self) -> usize {
+        if self.is_written { 0 } else { self.bytes.len() - self.start }
+    }
 }

@@ -38,6 +38,8 @@ pub struct Journal {
     is_kicked: AtomicBool,
     /// Some journal cannot be written.
     is_in_trouble: AtomicBool,
+    /// How often it was told that more is committed.
+    tellings: AtomicU64,
     /// Threads that keep replies back.
     holds: Box<[AtomicBool]>,
 }
@@ -67,6 +69,7 @@ impl Journal {
             rounds: Rounds::default(),
             is_kicked: AtomicBool::new(false),
             is_in_trouble: AtomicBool::new(false),
+            tellings: AtomicU64::new(0),
             holds: (0..shard_count).map(|_| AtomicBool::new(false)).collect(),
         }
     }
@@ -195,6 +198,13 @@ impl Journal {
         self.rounds.is_gathering()
     }
 
+    /// While those whom the last sync served may come back for the next one: which part of them is not there, and how long they are waited for.
+    #[inline]
+    #[must_use]
+    pub fn missing(&self) -> Option<(f64, Duration)> {
+        self.rounds.missing()
+    }
+
     /// The writes that waited for others, and wait no longer.
     pub fn gathered_jobs(&self) -> Jobs {
         if !self.is_gathering() {
@@ -204,11 +214,12 @@ impl Journal {
         jobs.flatten().collect()
     }
 
-    /// A job is done: what is to be done next for this shard, and whether more is committed than before. A write that
+    /// A job is done: what is to be done next for this shard, and whether those who keep replies back are to be told of more. A write that
     /// failed is kept, and tried again with [`Journal::try_again`]; a sync that failed is not.
     pub fn done(&self, job: Job, result: io::Result<()>) -> (Jobs, bool) {
         let shard = job.shard;
         let is_write = !job.bytes.is_empty();
+        let is_in_round = is_write && job.sync;
         let is_round_over = is_write && self.rounds.ended(job.sync);
         let stream = &self.streams[shard];
         let mut desk = stream.lock();
@@ -224,12 +235,12 @@ impl Journal {
             Err(error) => {
                 desk.failed(job, &error);
                 self.is_in_trouble.store(true, Ordering::SeqCst);
-                return (Jobs::new(), false);
+                return (Jobs::new(), is_in_round && is_round_over);
             }
         }
         let mut next = Jobs::new();
         next.extend(is_round_over.then(|| self.next_job(shard, &mut desk)).flatten());
-        if is_round_over {
+        if is_in_round && is_round_over {
             self.is_kicked.store(true, Ordering::Release);
         }
         next.extend(desk.next_sync(shard));
@@ -239,7 +250,9 @@ impl Journal {
             Policy::EverySecond | Policy::No => desk.written,
         };
         drop(desk);
-        (next, !is_in_doubt && self.advance(shard, is_safe))
+        let is_more_committed = !is_in_doubt && self.advance(shard, is_safe);
+        // Those who wait for a round are told together: each thread gets up once for all of them.
+        (next, if is_in_round { is_round_over } else { is_more_committed })
     }
 
     /// A shard's journal is safe up to here; whether more is committed than before.
@@ -250,6 +263,13 @@ impl Journal {
             is_more |= stream.committed.swap(*committed, Ordering::SeqCst) < *committed;
         }
         is_more
+    }
+
+    /// How often it was told that more is committed. Counted after that can be seen: who looks at what it keeps back after reading this misses
+    /// nothing, if it looks again when this has grown.
+    #[must_use]
+    pub fn tellings(&self) -> u64 {
+        self.tellings.load(Ordering::SeqCst)
     }
 
     /// Where a shard's journal ends, what its tail holds included.
@@ -272,8 +292,10 @@ impl Journal {
         fence(Ordering::SeqCst);
     }
 
-    /// The threads that keep replies back: each is told once.
+    /// The threads that keep replies back: each is told once. It is to be woken if it sleeps, and looks by itself
+    /// ([`Journal::tellings`]) before it does.
     pub fn holders(&self) -> impl Iterator<Item = usize> {
+        self.tellings.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         self.holds
             .iter()

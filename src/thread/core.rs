@@ -113,6 +113,8 @@ pub struct Core {
     pub(crate) jobs: VecDeque<Job>,
     /// Connections whose replies wait for the journals.
     pub(crate) held: Vec<Token>,
+    /// How often it had been told that more is committed when they were looked at last, and when that was, in ms.
+    pub(crate) held_seen: (u64, i64),
     /// Connections that wait for the disk.
     pub(crate) sync_waits: Vec<SyncWait>,
     /// When the own shard's journal is looked at next.
@@ -197,6 +199,7 @@ impl Core {
             intents: Vec::new(),
             jobs: VecDeque::new(),
             held: Vec::new(),
+            held_seen: (0, 0),
             sync_waits: Vec::new(),
             next_sync_ms: 0,
             journal_policy: format::Policy::default(),

@@ -7,7 +7,7 @@ use crate::coordinate::unasked::Errand;
 use crate::coordinate::unit::Kind;
 use crate::coordinate::unit::Unit;
 use crate::net::Store;
-use crate::persist::clerk::{Clerk, tell_holders};
+use crate::persist::clerk::Clerk;
 use crate::persist::journal::{Job, Trouble};
 use crate::persist::keeper::policy_of;
 use crate::persist::marks::Mark;
@@ -20,6 +20,15 @@ use std::time::Duration;
 const SYNC_MS: i64 = 1000;
 /// How often it is looked whether those who are waited for have come.
 const GATHERING_LOOK: Duration = Duration::from_micros(50);
+/// How often replies that are kept back are looked at where nothing more is committed, in ms.
+const HELD_LOOK_MS: i64 = 100;
+/// So many completions are waited for together, at most.
+const TOGETHER_MAX: usize = 32;
+/// What is written at once is no longer than this.
+const QUICK_BYTES_MAX: usize = 64 << 10;
+/// A write at once that took so long had to wait, and for so long there is none again, both in ms.
+const SLOW_WRITE_MS: u64 = 2;
+const SLOW_DISK_MS: i64 = 200;
 /// After a sync failed, the rewrite that mends it is tried so often, in ms.
 const MEND_MS: i64 = 2000;
 
@@ -86,12 +95,24 @@ impl Core {
         }
     }
 
-    /// What was kept is looked at again.
+    /// What was kept is looked at again, if it was told that more is committed since it was looked at last. Now and then in any case: a connection may
+    /// have been closed meanwhile.
     #[inline]
     pub(crate) fn look_at_held(&mut self) {
-        if !self.held.is_empty() {
+        if self.held.is_empty() {
+            return;
+        }
+        let tellings = self.shared.journal.tellings();
+        let (tellings_seen, seen_ms) = self.held_seen;
+        if tellings != tellings_seen || self.now_ms - seen_ms >= HELD_LOOK_MS {
+            self.held_seen = (tellings, self.now_ms);
             self.to_flush.append(&mut self.held);
         }
+    }
+
+    /// Whether it was told that more is committed since what is kept back was looked at.
+    pub(crate) fn has_news_of_held(&self) -> bool {
+        !self.held.is_empty() && self.shared.journal.tellings() != self.held_seen.0
     }
 
     /// What time asks of the journals: of the first thread a mark over all of them, of each that a failed write is tried again.
@@ -152,8 +173,26 @@ impl Thread {
         self.core.shared.journal.is_gathering().then_some(GATHERING_LOOK)
     }
 
-    /// Has a job done: by the driver, or where that would wait for the disk, by a clerk.
+    /// How long to wait for how many completions. While those whom the last sync served come back for the next one, half of them are
+    /// worth getting up for, and not each.
+    pub(super) fn worth_waking(&self, timeout: Option<Duration>) -> (Option<Duration>, usize) {
+        let Some((missing, rest)) = self.core.shared.journal.missing() else { return (timeout, 1) };
+        let want = (missing * self.core.conn_count as f64) as usize / 2;
+        (Some(timeout.map_or(rest, |timeout| timeout.min(rest))), want.clamp(1, TOGETHER_MAX))
+    }
+
+    /// Has a job done: what is quick at once, the rest by the driver, or where that would wait for the disk, by a clerk.
     fn start(&mut self, mut job: Job) {
+        if self.is_quick(&job) {
+            let began = self.core.stats.ticks();
+            let result = job.write();
+            let took_ms = self.note_write(began);
+            if result.is_err() || !job.sync {
+                self.core.note_latency("aof-write", took_ms);
+                return self.done(job, result);
+            }
+            job.is_written = true;
+        }
         // What has to be synced first, which is rare, is more than one operation.
         let fd = job.file.fd().filter(|_| job.also.is_empty());
         let job = match fd {
@@ -162,8 +201,8 @@ impl Thread {
                 let store = Store {
                     number: self.stores_begun,
                     fd,
+                    start: job.bytes.len() - job.bytes_left(),
                     bytes: std::mem::take(&mut job.bytes),
-                    start: job.start,
                     offset: job.offset,
                     sync: job.sync,
                 };
@@ -178,6 +217,45 @@ impl Thread {
         };
         let shared = &self.core.shared;
         self.clerk.get_or_insert_with(|| Clerk::new(shared)).take(job);
+    }
+
+    /// Whether a job's write takes no longer than copying its bytes, so that whoever waits for it is served in this turn. Many file systems take no write over the
+    /// ring without handing it to a thread of the kernel's, which costs more than such a write does.
+    fn is_quick(&self, job: &Job) -> bool {
+        let is_small = (1..=QUICK_BYTES_MAX).contains(&job.bytes_left());
+        is_small && job.is_alone && job.also.is_empty() && self.core.now_ms >= self.disk_is_slow_until_ms
+    }
+
+    /// A write at once is done; how long it took, in ms. After one that had to wait, others do not make the thread wait for a while.
+    fn note_write(&mut self, began: u64) -> u64 {
+        let took_ms = self.core.stats.nanoseconds(self.core.stats.ticks().saturating_sub(began)) / 1_000_000;
+        if took_ms >= SLOW_WRITE_MS {
+            self.disk_is_slow_until_ms = self.core.now_ms + SLOW_DISK_MS;
+        }
+        took_ms
+    }
+
+    /// A job is done, well or not.
+    fn done(&mut self, job: Job, result: std::io::Result<()>) {
+        let shared = Arc::clone(&self.core.shared);
+        let (next, is_more_committed) = shared.journal.done(job, result);
+        self.core.jobs.extend(next);
+        if is_more_committed {
+            self.tell_holders();
+        }
+    }
+
+    /// Wakes the other threads that keep replies back. This one looks at its own in this turn.
+    fn tell_holders(&mut self) {
+        for thread in self.core.shared.journal.holders() {
+            let mailbox = &self.core.shared.mailboxes[thread];
+            if thread != self.core.id
+                && mailbox.is_asleep()
+                && let Some(waker) = mailbox.waker()
+            {
+                self.driver.wake(waker);
+            }
+        }
     }
 
     /// The driver is done with a job.
@@ -195,12 +273,7 @@ impl Thread {
             job.file.note_sync(result.is_ok(), end);
         }
         job.bytes = bytes;
-        let shared = Arc::clone(&self.core.shared);
-        let (next, is_more_committed) = shared.journal.done(job, result);
-        self.core.jobs.extend(next);
-        if is_more_committed {
-            tell_holders(&shared);
-        }
+        self.done(job, result);
     }
 
     /// Whether something is on its way to a file.

@@ -64,6 +64,8 @@ pub struct Thread {
     /// What the driver writes and syncs: numbers, jobs, and since when, in ticks.
     storing: Vec<(u64, Job, u64)>,
     stores_begun: u64,
+    /// Until then nothing is written but by the driver.
+    disk_is_slow_until_ms: i64,
 }
 
 impl Thread {
@@ -80,6 +82,7 @@ impl Thread {
             clerk: None,
             storing: Vec::new(),
             stores_begun: 0,
+            disk_is_slow_until_ms: 0,
         }
     }
 
@@ -116,7 +119,8 @@ impl Thread {
             }
             let timeout = self.fall_asleep();
             let before = self.core.stats.ticks();
-            self.driver.turn(timeout)?;
+            let (timeout, want) = self.worth_waking(timeout);
+            self.driver.turn_for(timeout, want)?;
             self.wake_up(before);
             self.core.begin_turn(wall_ms());
             self.reap();

@@ -88,7 +88,10 @@ impl Core {
         // Whoever looked at this thread before it slept relies on this look: at the stalled part at the door as well, which may
         // have been entered everywhere since it was put there. Where the strand is not at the door, or its turn is a part that
         // may not run yet, there is nothing to stay awake for ([`crate::queues`]).
-        mailbox.is_empty() && !queue.has_work_at_door() && !shared.exchange.has_post(self.id)
+        mailbox.is_empty()
+            && !queue.has_work_at_door()
+            && !shared.exchange.has_post(self.id)
+            && !self.has_news_of_held()
     }
 
     /// Takes the strand back, if nobody uses it at the moment.
