@@ -2,6 +2,9 @@
 #![expect(unsafe_code, reason = "getrusage and sysconf are the C library's")]
 use std::mem::MaybeUninit;
 
+/// How nice a thread is that nobody waits for.
+const BACKGROUND_NICE: libc::c_int = 10;
+
 /// CPU time, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CpuTime {
@@ -55,6 +58,13 @@ pub fn machine_bytes() -> usize {
     // SAFETY: a question without pointers.
     let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
     usize::try_from(pages).unwrap_or(0) * page_bytes()
+}
+
+/// The calling thread works on behind the others from now on: it gets about a tenth of a core that they want as well, and all of
+/// one that they do not.
+pub fn stand_back() {
+    // SAFETY: a call without pointers. Of Linux's threads each has a priority of its own; 0 is the caller.
+    let _is_refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, BACKGROUND_NICE) };
 }
 
 fn page_bytes() -> usize {

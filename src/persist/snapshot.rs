@@ -151,6 +151,7 @@ impl Snapshot {
         let writes = Arc::clone(&snapshot);
         let spawned = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             crate::topology::unpin();
+            crate::process::stand_back();
             let outcome = writer::write(&writes, &receiver);
             drop(receiver);
             *lock(&writes.outcome) = Some(outcome);

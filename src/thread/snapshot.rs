@@ -1,13 +1,15 @@
 //! A thread's slices of work on the snapshot of its shard.
 //!
-//! A slice is at most half a millisecond. Where clients keep the thread busy it is as long as what was done for them since the last slice, so
-//! that they have half of the core, however much is to be written; where they do not, slices follow one another.
+//! Where clients keep the thread busy a slice is a third of what was done for them since the last one, so that they have three quarters
+//! of the core, however much is to be written; where they do not, slices follow one another.
 use super::core::Core;
 use crate::persist::snapshot::Progress;
 
 /// A slice of work is at most so long, and at least, in microseconds.
 const SLICE_US_MAX: u64 = 500;
 const SLICE_US_MIN: u64 = 50;
+/// The time of clients by that of a slice.
+const CLIENTS_SHARE: u64 = 3;
 /// Entries between two looks at the clock.
 const STEP: usize = 16;
 /// How long to wait for the writer where it has too much in hand, in ms.
@@ -32,7 +34,8 @@ impl Core {
         let Some(snapshot) = self.shared.saves.current() else { return };
         let begin = self.stats.ticks();
         let busy_us = self.stats.nanoseconds(begin.saturating_sub(self.pace.ended)) / 1000;
-        let end = begin + self.stats.ticks_of(busy_us.clamp(SLICE_US_MIN, SLICE_US_MAX));
+        let slice_us = (busy_us / CLIENTS_SHARE).clamp(SLICE_US_MIN, SLICE_US_MAX);
+        let end = begin + self.stats.ticks_of(slice_us);
         let mut progress = Progress::More;
         while progress == Progress::More && self.stats.ticks() < end {
             progress = snapshot.step(&mut strand.shard, STEP, self.now_ms);
