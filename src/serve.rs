@@ -53,7 +53,7 @@ impl Core {
         self.effects.names_changes = is_watched;
         self.effects.listen.records = shards[0].tail.is_some();
         if let Handler::Script(command) = entry.handler {
-            let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+            let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
             outside.writer = conn.id;
             if is_watched {
                 outside.show_script(&conn.author(), entry.spec, db, args);
@@ -78,7 +78,7 @@ impl Core {
             run_one(&mut cx, entry, args, hint);
         }
         strand.shard.counts.commands += 1;
-        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
         if is_watched {
             outside.writer = conn.id;
             outside.show(&conn.author(), entry.spec, db, args);
@@ -97,6 +97,7 @@ impl Core {
                 (entry, args, hint),
             );
         }
+        outside.post();
         if !self.effects.ready.is_empty() {
             let shards = std::slice::from_mut(&mut strand.shard);
             serve_ready(&mut self.effects, shards, &self.settings, self.now_ms, &mut outside);
@@ -157,7 +158,7 @@ impl Core {
             stats: &mut self.stats,
             scripting: &mut self.scripting,
             places: &mut self.places,
-            outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
+            outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
             now_ms: self.now_ms.max(run.entered_ms),
             ties: Ties { unit: None, after: &after },
         };
@@ -184,7 +185,7 @@ impl Core {
                     stats: &mut self.stats,
                     scripting: &mut self.scripting,
                     places: &mut self.places,
-                    outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
+                    outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
                     now_ms: unit.entered_ms(),
                     ties: unit.ties(),
                 };
@@ -212,7 +213,7 @@ impl Core {
             stats: &mut self.stats,
             scripting: &mut self.scripting,
             places: &mut self.places,
-            outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
+            outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
             now_ms: unit.entered_ms(),
             ties: unit.ties(),
         };
@@ -282,7 +283,7 @@ impl Core {
             stats: &mut self.stats,
             scripting: &mut self.scripting,
             places: &mut self.places,
-            outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
+            outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
             now_ms: self.now_ms,
             ties: Ties { unit: None, after: &after },
         };
@@ -332,7 +333,8 @@ fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Opt
     execute(cx, command, args);
 }
 
-/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it.
+/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it when it stands in the
+/// journals: [`Outside::post`].
 #[inline]
 pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard, outside: &mut Outside<'_>) {
     if effects.sleep_us > 0 {
@@ -365,6 +367,7 @@ fn serve_ready(
     if seal(&outside.shared.journal, shards, effects, Ties::default()) {
         shards.iter_mut().filter_map(|shard| shard.tail.as_mut()).for_each(|tail| tail.touch_all());
     }
+    outside.post();
     told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));
 }
 

@@ -92,7 +92,7 @@ impl Core {
         self.effects.listen.records = shards[0].tail.is_some();
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let freed = (0..STEP).map_while(|_| evict_one(&mut cx.keys, policy)).sum::<usize>();
-        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
         if seal(
             &self.shared.journal,
@@ -102,6 +102,7 @@ impl Core {
         ) {
             strand.shard.tail.iter_mut().for_each(|tail| tail.touch_all());
         }
+        outside.post();
         (freed > 0).then_some(freed)
     }
 }

@@ -104,7 +104,7 @@ impl Core {
         self.effects.listen.records = shards[0].tail.is_some();
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let progress = sweep(&mut cx.keys, budget);
-        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
         finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
         seal(
             &self.shared.journal,
@@ -112,6 +112,7 @@ impl Core {
             &mut self.effects,
             Ties::default(),
         );
+        outside.post();
         progress
     }
 }
