@@ -10,6 +10,7 @@ use crate::coordinate::unit::{Kind, Part, Unit};
 use crate::persist::journal::Journal;
 use crate::persist::needs::Needs;
 use crate::persist::record::{Ties, seal, slots_of_command};
+use crate::persist::save;
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
 use crate::script::{Host, Running};
@@ -87,7 +88,8 @@ impl Core {
                 outside.remember(conn.id, entry.spec, args, shards, &mut self.effects);
             }
         }
-        finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        let shards = std::slice::from_mut(&mut strand.shard);
+        finish_effects(&mut self.effects, shards, &mut outside, self.now_ms);
         if strand.shard.tail.is_some() {
             write_down_here(
                 &self.shared.journal,
@@ -336,11 +338,19 @@ fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Opt
 /// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it when it stands in the
 /// journals: [`Outside::post`].
 #[inline]
-pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard, outside: &mut Outside<'_>) {
+pub(crate) fn finish_effects(
+    effects: &mut Effects,
+    shards: &mut [Box<Shard>],
+    outside: &mut Outside<'_>,
+    now_ms: i64,
+) {
     if effects.sleep_us > 0 {
         std::thread::sleep(std::time::Duration::from_micros(effects.sleep_us));
     }
-    shard.counts.dirty += effects.dirty;
+    shards[0].counts.dirty += effects.dirty;
+    if effects.emptied {
+        save::save_emptied(outside.shared, shards, now_ms);
+    }
     if !effects.events().is_empty() {
         outside.tell(effects);
     }
@@ -362,7 +372,7 @@ fn serve_ready(
     let mut told = Vec::new();
     let mut in_hand = InHand { shards, settings, now_ms, effects };
     in_hand.serve(|waiter, served| told.push((waiter.ticket, served)));
-    finish_effects(effects, &mut shards[0], outside);
+    finish_effects(effects, shards, outside, now_ms);
     // It stands in the journal before anybody hears of it: who is served waits for what the journals hold by then.
     if seal(&outside.shared.journal, shards, effects, Ties::default()) {
         shards.iter_mut().filter_map(|shard| shard.tail.as_mut()).for_each(|tail| tail.touch_all());

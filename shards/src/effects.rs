@@ -71,6 +71,8 @@ pub struct Effects {
     pub forgotten: Vec<(Box<[u8]>, Clients)>,
     /// Whole databases were emptied: nobody's copies are worth anything.
     pub flushed: bool,
+    /// All databases were emptied.
+    pub emptied: bool,
     /// The command at hand may wait for keys: it is neither in a transaction nor in a script.
     pub may_wait: bool,
     /// The command at hand wishes to.
@@ -171,6 +173,7 @@ impl Effects {
         self.changes.clear();
         self.forgotten.clear();
         self.flushed = false;
+        self.emptied = false;
     }
     /// Whether a command with these flags that changed something and recorded nothing in its own place is recorded as it came.
     #[must_use]

@@ -11,12 +11,13 @@ use shards::effects::{Class, Effects, Event};
 use shards::reply::Reply;
 use shards::waiting::Served;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Where effects go that leave the shards.
 #[derive(Debug)]
 pub(crate) struct Outside<'a> {
     /// Messages and mail.
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'a Arc<Shared>,
     /// Threads that get something by that: they are woken at the end of the turn.
     pub(crate) mailed: &'a mut [bool],
     /// What is told when the effects stand in the journals.
@@ -54,7 +55,7 @@ pub(crate) fn classes_of(events: NotifyEvents) -> Class {
 impl<'a> Outside<'a> {
     /// From what a thread has, for nobody's command.
     pub(crate) fn new(
-        shared: &'a Shared,
+        shared: &'a Arc<Shared>,
         mailed: &'a mut [bool],
         told: &'a mut Outbox,
         config: &Config,

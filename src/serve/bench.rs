@@ -303,7 +303,7 @@ impl Bench<'_> {
     }
 
     fn finish(&mut self, shards: &mut [Box<Shard>]) {
-        finish_effects(self.effects, &mut shards[0], &mut self.outside);
+        finish_effects(self.effects, shards, &mut self.outside, self.now_ms);
     }
 }
 

@@ -93,7 +93,8 @@ impl Core {
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let freed = (0..STEP).map_while(|_| evict_one(&mut cx.keys, policy)).sum::<usize>();
         let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
-        finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        let shards = std::slice::from_mut(&mut strand.shard);
+        finish_effects(&mut self.effects, shards, &mut outside, self.now_ms);
         if seal(
             &self.shared.journal,
             std::slice::from_mut(&mut strand.shard),

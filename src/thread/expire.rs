@@ -105,7 +105,8 @@ impl Core {
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let progress = sweep(&mut cx.keys, budget);
         let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
-        finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        let shards = std::slice::from_mut(&mut strand.shard);
+        finish_effects(&mut self.effects, shards, &mut outside, self.now_ms);
         seal(
             &self.shared.journal,
             std::slice::from_mut(&mut strand.shard),
