@@ -6,6 +6,9 @@ use super::exchange::{Exchange, Kind};
 use super::notify::Outside;
 use super::tracking::Changes;
 
+/// Room that is kept when all is told.
+const KEPT_MAX: usize = 1024;
+
 /// Something to be told.
 #[derive(Debug)]
 pub enum Tale {
@@ -51,6 +54,7 @@ impl Outside<'_> {
     #[cold]
     fn post_all(&mut self) {
         self.shared.exchange.tell(self.told.0.drain(..), |thread| self.mailed[thread] = true);
+        self.told.0.shrink_to(KEPT_MAX);
     }
 }
 
