@@ -65,13 +65,18 @@ pub fn prepare(shared: &Arc<Shared>, purpose: Purpose) -> Result<Arc<Snapshot>, 
 ///
 /// # Errors
 /// Why it failed, in words.
-pub fn save_in_hand(shared: &Arc<Shared>, shards: &mut [Box<Shard>], now_ms: i64) -> Result<(), String> {
+pub fn save_in_hand(
+    shared: &Arc<Shared>,
+    shards: &mut [Box<Shard>],
+    purpose: Purpose,
+    now_ms: i64,
+) -> Result<(), String> {
     if let Some(before) = shared.saves.current().filter(|_| shards.iter().any(|shard| shard.has_snapshot())) {
         before.give_up("another one takes its place");
         // It is given up, so that is how it ends.
         drop(carry_through(&before, shards, now_ms));
     }
-    let snapshot = prepare(shared, Purpose::Foreground).map_err(|refused| match refused {
+    let snapshot = prepare(shared, purpose).map_err(|refused| match refused {
         Refused::Failed(why) => why,
         Refused::Busy(_) => "another one is under way".to_owned(),
     })?;
@@ -103,7 +108,7 @@ pub fn save_emptied(shared: &Arc<Shared>, shards: &mut [Box<Shard>], now_ms: i64
         }
         (None, _) => {}
     }
-    if let Err(why) = save_in_hand(shared, shards, now_ms) {
+    if let Err(why) = save_in_hand(shared, shards, Purpose::Emptied, now_ms) {
         log::warning(format_args!("Can't save the empty dataset: {why}"));
     }
 }
@@ -194,7 +199,7 @@ impl Errand for Save {
             let again = Save { shared: Arc::clone(&self.shared), then: self.then };
             return self.shared.mailboxes[0].deliver(Mail::Errand(Arc::new(again)));
         }
-        let saved = save_in_hand(&self.shared, shards, now_ms);
+        let saved = save_in_hand(&self.shared, shards, Purpose::Foreground, now_ms);
         match (self.then, saved) {
             (Then::Answer, Ok(())) => reply.ok(),
             (Then::Answer, Err(_)) => reply.error(b"ERR"),
