@@ -1,8 +1,11 @@
 //! Admission: whether a client may have its command carried out now.
+use crate::coordinate::batch::Batch;
 use crate::dispatch::{unknown_command, unknown_subcommand};
+use crate::persist::journal::Journal;
+use crate::script::ScriptCommand;
 use crate::script::busy::Kind;
 use crate::shared::Paused;
-use crate::table::{CommandId, Entry, table};
+use crate::table::{CommandId, Entry, Handler, table};
 use crate::thread::conn::Conn;
 use crate::thread::core::Core;
 use shards::commands::Args;
@@ -34,6 +37,18 @@ pub struct Alerts {
     pub unsaved: bool,
     /// What is written could not be kept in the journals.
     pub unwritten: bool,
+}
+
+impl Alerts {
+    /// What who would write is told, where what is written could not be kept.
+    #[inline]
+    fn refuse_writes(self, journal: &Journal) -> Option<Fault> {
+        if self.unsaved {
+            return Some(UNSAVED);
+        }
+        let trouble = self.unwritten.then(|| journal.refuses_writes()).flatten()?;
+        Some(Fault::text(format!("MISCONF Errors writing to the AOF file: {}", trouble.why())))
+    }
 }
 
 const NO_AUTH: Fault = Fault::new("NOAUTH Authentication required.");
@@ -87,7 +102,7 @@ impl Core {
         if conn.session.is_monitor && flags.has_any(Flags::READ.and(Flags::WRITE).and(Flags::MAY_REPLICATE)) {
             return refuse(Fault::new("ERR Replica can't interact with the keyspace"));
         }
-        if self.alerted { self.look_closer(conn, entry) } else { Ok(entry) }
+        if self.alerted { self.look_closer(conn, entry, args) } else { Ok(entry) }
     }
 
     /// Whether a client must show its password before anything else.
@@ -98,21 +113,21 @@ impl Core {
 
     /// Admits a command while something is unusual.
     #[cold]
-    fn look_closer(&self, conn: &Conn, entry: &'static Entry) -> Result<&'static Entry, Refusal> {
-        let Alerts { paused, loading, out_of_memory, busy, unsaved, unwritten } = self.alerts;
-        let flags = entry.spec.flags.and(flags_of_transaction(conn, entry));
+    fn look_closer(
+        &self,
+        conn: &Conn,
+        entry: &'static Entry,
+        args: Args<'_>,
+    ) -> Result<&'static Entry, Refusal> {
+        let Alerts { paused, loading, out_of_memory, busy, .. } = self.alerts;
+        let flags = self.flags_of(entry, args).and(self.flags_of_transaction(conn, entry));
         if out_of_memory && (flags.has(Flags::DENYOOM) || would_be_queued(conn, entry)) {
             return Err(Refusal::Fault(Some(entry.id), OUT_OF_MEMORY));
         }
-        if unsaved && (flags.has(Flags::WRITE) || entry.spec.name == "ping") {
-            return Err(Refusal::Fault(Some(entry.id), UNSAVED));
-        }
-        if unwritten
-            && (flags.has(Flags::WRITE) || entry.spec.name == "ping")
-            && let Some(trouble) = self.shared.journal.refuses_writes()
+        if (flags.has(Flags::WRITE) || entry.spec.name == "ping")
+            && let Some(fault) = self.alerts.refuse_writes(&self.shared.journal)
         {
-            let text = format!("MISCONF Errors writing to the AOF file: {}", trouble.why());
-            return Err(Refusal::Fault(Some(entry.id), Fault::text(text)));
+            return Err(Refusal::Fault(Some(entry.id), fault));
         }
         if loading && !entry.spec.flags.has(Flags::LOADING) {
             return Err(Refusal::Fault(Some(entry.id), LOADING));
@@ -128,6 +143,26 @@ impl Core {
             Paused::All => true,
         };
         if is_held { Err(Refusal::Held) } else { Ok(entry) }
+    }
+
+    /// What a command is, that of a script or function included that says itself what it does.
+    fn flags_of(&self, entry: &Entry, args: Args<'_>) -> Flags {
+        let declares = |command: &ScriptCommand| command.declares_writes(&self.shared.scripts, args);
+        match entry.handler {
+            Handler::Script(command) if declares(command) => entry.spec.flags.and(Flags::WRITE),
+            _ => entry.spec.flags,
+        }
+    }
+
+    /// What EXEC does is what the queued commands do.
+    fn flags_of_transaction(&self, conn: &Conn, entry: &Entry) -> Flags {
+        let multi = conn.session.multi.as_ref().filter(|_| entry.spec.name == "exec");
+        let flags = |batch: &Batch| {
+            batch.commands.iter().fold(Flags::NONE, |flags, command| {
+                flags.and(self.flags_of(table().entry(command.id), &batch.args(*command)))
+            })
+        };
+        multi.map_or(Flags::NONE, |multi| flags(&multi.batch))
     }
 
     fn refuse_protected(&self, conn: &Conn, entry: &Entry) -> Option<Fault> {
@@ -157,6 +192,7 @@ impl Core {
             unwritten: shared.journal.is_in_trouble(),
         };
         self.scripting.out_of_memory = alerts.out_of_memory;
+        self.scripting.unkept = alerts.refuse_writes(&shared.journal);
         if alerts != self.alerts {
             self.alerts = alerts;
             self.alerted = alerts != Alerts::default();
@@ -168,13 +204,6 @@ impl Core {
 /// Commands that a client of RESP2 may send while it is subscribed to something.
 fn is_for_listeners(entry: &Entry) -> bool {
     entry.spec.name.ends_with("subscribe") || matches!(entry.spec.name, "ping" | "quit" | "reset")
-}
-
-/// What EXEC does is what the queued commands do.
-fn flags_of_transaction(conn: &Conn, entry: &Entry) -> Flags {
-    let multi = conn.session.multi.as_ref().filter(|_| entry.spec.name == "exec");
-    let queued = multi.iter().flat_map(|multi| &multi.batch.commands);
-    queued.fold(Flags::NONE, |flags, command| flags.and(table().entry(command.id).spec.flags))
 }
 
 /// Whether a command would wait in a transaction, where it takes memory whatever it is.

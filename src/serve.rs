@@ -10,6 +10,7 @@ use crate::coordinate::unit::{Kind, Part, Unit};
 use crate::persist::journal::Journal;
 use crate::persist::needs::Needs;
 use crate::persist::record::{Ties, seal, slots_of_command};
+use crate::persist::save;
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
 use crate::script::{Host, Running};
@@ -53,7 +54,7 @@ impl Core {
         self.effects.names_changes = is_watched;
         self.effects.listen.records = shards[0].tail.is_some();
         if let Handler::Script(command) = entry.handler {
-            let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+            let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
             outside.writer = conn.id;
             if is_watched {
                 outside.show_script(&conn.author(), entry.spec, db, args);
@@ -78,7 +79,7 @@ impl Core {
             run_one(&mut cx, entry, args, hint);
         }
         strand.shard.counts.commands += 1;
-        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
         if is_watched {
             outside.writer = conn.id;
             outside.show(&conn.author(), entry.spec, db, args);
@@ -87,7 +88,8 @@ impl Core {
                 outside.remember(conn.id, entry.spec, args, shards, &mut self.effects);
             }
         }
-        finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        let shards = std::slice::from_mut(&mut strand.shard);
+        finish_effects(&mut self.effects, shards, &mut outside, self.now_ms);
         if strand.shard.tail.is_some() {
             write_down_here(
                 &self.shared.journal,
@@ -97,6 +99,7 @@ impl Core {
                 (entry, args, hint),
             );
         }
+        outside.post();
         if !self.effects.ready.is_empty() {
             let shards = std::slice::from_mut(&mut strand.shard);
             serve_ready(&mut self.effects, shards, &self.settings, self.now_ms, &mut outside);
@@ -157,7 +160,7 @@ impl Core {
             stats: &mut self.stats,
             scripting: &mut self.scripting,
             places: &mut self.places,
-            outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
+            outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
             now_ms: self.now_ms.max(run.entered_ms),
             ties: Ties { unit: None, after: &after },
         };
@@ -184,7 +187,7 @@ impl Core {
                     stats: &mut self.stats,
                     scripting: &mut self.scripting,
                     places: &mut self.places,
-                    outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
+                    outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
                     now_ms: unit.entered_ms(),
                     ties: unit.ties(),
                 };
@@ -212,7 +215,7 @@ impl Core {
             stats: &mut self.stats,
             scripting: &mut self.scripting,
             places: &mut self.places,
-            outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
+            outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
             now_ms: unit.entered_ms(),
             ties: unit.ties(),
         };
@@ -282,7 +285,7 @@ impl Core {
             stats: &mut self.stats,
             scripting: &mut self.scripting,
             places: &mut self.places,
-            outside: Outside::new(&self.shared, &mut self.mailed, &self.config),
+            outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
             now_ms: self.now_ms,
             ties: Ties { unit: None, after: &after },
         };
@@ -332,13 +335,22 @@ fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Opt
     execute(cx, command, args);
 }
 
-/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it.
+/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it when it stands in the
+/// journals: [`Outside::post`].
 #[inline]
-pub(crate) fn finish_effects(effects: &mut Effects, shard: &mut Shard, outside: &mut Outside<'_>) {
+pub(crate) fn finish_effects(
+    effects: &mut Effects,
+    shards: &mut [Box<Shard>],
+    outside: &mut Outside<'_>,
+    now_ms: i64,
+) {
     if effects.sleep_us > 0 {
         std::thread::sleep(std::time::Duration::from_micros(effects.sleep_us));
     }
-    shard.counts.dirty += effects.dirty;
+    shards[0].counts.dirty += effects.dirty;
+    if effects.emptied {
+        save::save_emptied(outside.shared, shards, now_ms);
+    }
     if !effects.events().is_empty() {
         outside.tell(effects);
     }
@@ -360,11 +372,12 @@ fn serve_ready(
     let mut told = Vec::new();
     let mut in_hand = InHand { shards, settings, now_ms, effects };
     in_hand.serve(|waiter, served| told.push((waiter.ticket, served)));
-    finish_effects(effects, &mut shards[0], outside);
+    finish_effects(effects, shards, outside, now_ms);
     // It stands in the journal before anybody hears of it: who is served waits for what the journals hold by then.
     if seal(&outside.shared.journal, shards, effects, Ties::default()) {
         shards.iter_mut().filter_map(|shard| shard.tail.as_mut()).for_each(|tail| tail.touch_all());
     }
+    outside.post();
     told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));
 }
 

@@ -150,3 +150,20 @@ fn two_servers_do_not_write_to_one_directory() {
     let mut link = Link::when_loaded(server.address);
     assert!(link.send(&[words(&["SET", "still", "there"])]));
 }
+
+#[test]
+fn what_debug_populate_made_comes_back() {
+    let mut server = Braid::start(&[FLAGS, &["--enable-debug-command", "yes"]].concat());
+    let mut link = Link::when_loaded(server.address);
+    assert_eq!(link.call(&["SET", "key:7", "mine"]), Reply::Simple(b"OK".to_vec()));
+    for populate in [&["DEBUG", "POPULATE", "1000"][..], &["DEBUG", "POPULATE", "100", "long", "300"]] {
+        assert_eq!(link.call(populate), Reply::Simple(b"OK".to_vec()));
+    }
+    let digest = link.call(&["DEBUG", "DIGEST"]);
+    for shards in ["3", "1"] {
+        let flags = [&["--shards", shards][..], &FLAGS[2..], &["--enable-debug-command", "yes"]].concat();
+        server.kill_and_start(&flags);
+        assert_eq!(keys(&server), 1100);
+        assert_eq!(Link::when_loaded(server.address).call(&["DEBUG", "DIGEST"]), digest);
+    }
+}

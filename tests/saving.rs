@@ -194,3 +194,105 @@ fn a_directory_that_is_gone_stops_writes_until_it_is_back() {
     client.send(&[&["SHUTDOWN", "NOSAVE"]]);
     assert_eq!(braid.wait().code(), Some(0));
 }
+
+#[test]
+fn scripts_and_transactions_do_not_write_what_cannot_be_saved() {
+    let script = "#!lua\nreturn 1";
+    let library = "#!lua name=l\nredis.register_function('writes', function() return 1 end)\n\
+        redis.register_function{function_name='reads', callback=function() return 1 end, flags={'no-writes'}}";
+    let flags = ["--shards", "2", "--save", "3600 1000000"];
+    let braid = Braid::start(&flags);
+    let mut client = Client::connect(braid.address);
+    assert!(client.call(&["SET", "a", "1"]).is_ok());
+    assert_eq!(client.call(&["FUNCTION", "LOAD", library]), Reply::Bulk(b"l".to_vec()));
+    let mut transactions = [Client::connect(braid.address), Client::connect(braid.address)];
+    for (transaction, command) in
+        transactions.iter_mut().zip([&["SET", "a", "2"][..], &["EVAL", script, "0"]])
+    {
+        assert!(transaction.call(&["MULTI"]).is_ok());
+        assert_eq!(transaction.call(command), Reply::Simple(b"QUEUED".to_vec()));
+    }
+    std::fs::remove_dir_all(&braid.directory).expect("the directory");
+    client.call(&["BGSAVE"]);
+    wait_until(&mut client, "rdb_last_bgsave_status:err");
+    let refuse = |client: &mut Client, command: &[&str], before: &str, after: &str| {
+        let Reply::Error(text) = client.call(command) else { panic!("{command:?} is carried out") };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(
+            text.starts_with(&format!("{before}MISCONF Redis is configured to save")),
+            "{command:?}: {text}"
+        );
+        assert!(text.ends_with(after), "{command:?}: {text}");
+    };
+    for transaction in &mut transactions {
+        refuse(transaction, &["EXEC"], "EXECABORT Transaction discarded because of: ", "the RDB error.");
+    }
+    let writes = "return redis.call('SET', KEYS[1], 2)";
+    refuse(&mut client, &["EVAL", writes, "1", "a"], "", "on @user_script:1.");
+    for command in [
+        &["EVAL", script, "0"][..],
+        &["EVAL_RO", script, "0"],
+        &["EVAL", "return redis.pcall('SET', KEYS[1], 2)", "1", "a"],
+        &["FCALL", "writes", "0"],
+        &["FCALL_RO", "writes", "0"],
+        &["FUNCTION", "FLUSH"],
+    ] {
+        refuse(&mut client, command, "", "the RDB error.");
+        if command[1] != "return redis.pcall('SET', KEYS[1], 2)" {
+            assert!(client.call(&["MULTI"]).is_ok());
+            refuse(&mut client, command, "", "the RDB error.");
+            let aborted =
+                Reply::Error(b"EXECABORT Transaction discarded because of previous errors.".to_vec());
+            assert_eq!(client.call(&["EXEC"]), aborted, "{command:?}");
+        }
+    }
+    for command in [
+        &["EVAL", "return redis.call('STRLEN', KEYS[1])", "1", "a"][..],
+        &["EVAL", "#!lua flags=no-writes\nreturn 1", "0"],
+        &["FCALL", "reads", "0"],
+        &["FCALL_RO", "reads", "0"],
+        &["PUBLISH", "a", "b"],
+    ] {
+        assert!(matches!(client.call(command), Reply::Int(_)), "{command:?}");
+    }
+    assert_eq!(client.call(&["GET", "a"]), Reply::Bulk(b"1".to_vec()));
+}
+
+#[test]
+fn to_remove_all_keys_is_to_save_that_there_are_none() {
+    const FLUSHES: &[(&[&[&str]], &str)] = &[
+        (&[&["FLUSHALL"]], "0"),
+        (&[&["MULTI"], &["SET", "a", "2"], &["FLUSHALL"], &["SET", "c", "4"], &["EXEC"]], "1"),
+        (&[&["EVAL", "redis.call('FLUSHALL') return redis.call('SET', 'b', 3)", "0"]], "1"),
+    ];
+    for shards in ["1", "2"] {
+        let flags = ["--shards", shards, "--save", "3600 1000000"];
+        let mut braid = Braid::start(&flags);
+        for (commands, changes) in FLUSHES {
+            let mut client = Client::connect(braid.address);
+            assert!(client.call(&["MSET", "a", "1", "b", "2", "c", "3"]).is_ok());
+            assert!(client.call(&["SAVE"]).is_ok());
+            for command in *commands {
+                assert!(!matches!(client.call(command), Reply::Error(_)), "{command:?}");
+            }
+            wait_until(&mut client, &format!("rdb_changes_since_last_save:{changes}"));
+            braid.kill_and_start(&flags);
+            let mut client = Client::connect(braid.address);
+            assert_eq!(client.call(&["DBSIZE"]), Reply::Int(0), "{shards} {commands:?}");
+        }
+    }
+}
+
+#[test]
+fn to_remove_all_keys_ends_a_save_of_them() {
+    let flags = ["--shards", "2", "--save", "3600 1000000", "--enable-debug-command", "yes"];
+    let mut braid = Braid::start(&flags);
+    let mut client = Client::connect(braid.address);
+    assert!(client.call(&["DEBUG", "POPULATE", "200000"]).is_ok());
+    client.send(&[&["BGSAVE"], &["FLUSHALL"]]);
+    assert_eq!(client.receive(), Reply::Simple(b"Background saving started".to_vec()));
+    assert!(client.receive().is_ok());
+    wait_until(&mut client, "rdb_bgsave_in_progress:0");
+    braid.kill_and_start(&flags);
+    assert_eq!(Client::connect(braid.address).call(&["DBSIZE"]), Reply::Int(0));
+}

@@ -20,7 +20,7 @@ const DOORS: &[(&str, &[&str])] = &[
 /// Files of more lines than this are too long; those that are already must not grow: lower these numbers, never raise them.
 const FILE_LINES_MAX: usize = 560;
 const LONG_FILES: &[(&str, usize)] = &[
-    ("shards/src/keyspace/entry.rs", 620),
+    ("shards/src/keyspace/entry.rs", 590),
     ("shards/src/keyspace/table.rs", 680),
     ("src/config/table.rs", 620),
     ("src/net/tests.rs", 720),

@@ -54,6 +54,11 @@ pub struct Event {
     pub key: Box<[u8]>,
 }
 
+/// Room for records that is kept when they are where they were to go, in bytes, at most: a large unit is rare.
+const RECORDS_KEPT_BYTES_MAX: usize = 1 << 20;
+/// Room for events that is kept.
+const EVENTS_KEPT_MAX: usize = 1024;
+
 /// The effects of a command or of a whole unit.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -71,6 +76,8 @@ pub struct Effects {
     pub forgotten: Vec<(Box<[u8]>, Clients)>,
     /// Whole databases were emptied: nobody's copies are worth anything.
     pub flushed: bool,
+    /// All databases were emptied.
+    pub emptied: bool,
     /// The command at hand may wait for keys: it is neither in a transaction nor in a script.
     pub may_wait: bool,
     /// The command at hand wishes to.
@@ -160,6 +167,7 @@ impl Effects {
     #[inline]
     pub fn clear_records(&mut self) {
         self.records.clear();
+        self.records.shrink_to(RECORDS_KEPT_BYTES_MAX);
         self.record_count = 0;
         self.stand_in_count = 0;
     }
@@ -167,10 +175,14 @@ impl Effects {
     pub fn clear(&mut self) {
         self.dirty = 0;
         self.sleep_us = 0;
-        self.events.clear();
+        if !self.events.is_empty() {
+            self.events.clear();
+            self.events.shrink_to(EVENTS_KEPT_MAX);
+        }
         self.changes.clear();
         self.forgotten.clear();
         self.flushed = false;
+        self.emptied = false;
     }
     /// Whether a command with these flags that changed something and recorded nothing in its own place is recorded as it came.
     #[must_use]
@@ -264,6 +276,22 @@ mod tests {
         records.iter().for_each(|record| record.render_resp(&mut out));
         assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n");
         assert_eq!(effects.record_bytes(), b"\x03\x03\x03SET\x01k\0\0\x02\x03DEL\x01k");
+    }
+
+    #[test]
+    fn the_room_of_a_large_unit_is_not_kept() {
+        let mut effects = Effects::new(Listen { records: true, events: Class::LIST });
+        effects.record(0, &[b"SET", b"k", &vec![0; 4 << 20]]);
+        (0..5000).for_each(|_| effects.event(Class::LIST, "lpush", 0, b"k"));
+        effects.clear();
+        assert!(effects.records.len() > 4 << 20, "they may be the beginning of a unit");
+        effects.clear_records();
+        assert!(effects.records.capacity() <= RECORDS_KEPT_BYTES_MAX, "{}", effects.records.capacity());
+        assert!(effects.events.capacity() < 5000, "{}", effects.events.capacity());
+        effects.record(0, &[b"DEL", b"k"]);
+        let room = effects.records.capacity();
+        effects.clear_records();
+        assert_eq!(effects.records.capacity(), room, "that of a small one is");
     }
 
     #[test]

@@ -246,7 +246,7 @@ parameters! {
             [IMMUTABLE],
             "The directory of the journal's files, in dir.";
         "no-appendfsync-on-rewrite" => no_appendfsync_on_rewrite: bool = false, flag, [],
-            "Does not force the journal to disk while it is rewritten: less waiting, up to 30 seconds less safety.";
+            "Under everysec, does not force the journal to disk while a snapshot or a rewrite is written: less waiting, less safety. What always acknowledges is on the disk all the same.";
         "auto-aof-rewrite-percentage" => auto_aof_rewrite_percentage: u32 = 100, number(0, i32::MAX, "percent"), [],
             "Rewrites the journal when it has grown by so much since the last time; 0 never does.";
         "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size_bytes: u64 = 64 << 20,

@@ -5,6 +5,7 @@
 //! empty, entering is running.
 use super::batch::{Act, Batch, Run};
 use super::unit::{Kind, Part, Unit, Watching};
+use crate::config::Config;
 use crate::persist::needs::Needs;
 use crate::pubsub::Author;
 use crate::queues::Request;
@@ -41,6 +42,13 @@ const KEYS_FEW: u64 = 100;
 const RUN_COMMANDS_MAX: usize = 512;
 /// Bytes of one run, or little more.
 const RUN_BYTES_MAX: usize = 1 << 20;
+
+/// Whether a command ends with a save of what all shards hold then.
+fn saves_when_done(entry: &Entry, config: &Config) -> bool {
+    matches!(entry.spec.span, Span::EveryShard(_))
+        && entry.spec.name == "flushall"
+        && !config.save.0.is_empty()
+}
 
 impl Core {
     /// Enters a command that one shard carries out: runs it at once, or sends it there.
@@ -212,7 +220,8 @@ impl Core {
         }
         // Who listens is to hear of all that one command did, one after another.
         let in_one_go = entry.spec.flags.has(Flags::WRITE) && self.is_listened_to()
-            || self.shared.exchange.is_monitored();
+            || self.shared.exchange.is_monitored()
+            || saves_when_done(entry, &self.config);
         match entry.spec.span {
             _ if in_one_go => {
                 let part = self.part_with(conn, entry.id, args);

@@ -24,7 +24,7 @@ pub(super) struct Desk {
     pub(super) is_sync_under_way: bool,
     /// Frames that wait to be written.
     pub(super) waiting_frames: u64,
-    /// Syncs that nobody waits for are put off for a while.
+    /// Syncs that no reply waits for are put off for a while.
     pub(super) puts_syncs_off: bool,
     /// Up to here it is to be synced as soon as it is written.
     pub(super) sync_wanted: u64,
@@ -189,5 +189,40 @@ impl Desk {
         if self.spares.len() < SPARES_MAX && bytes.capacity() <= SPARE_BYTES_MAX {
             self.spares.push(bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::FileHead;
+    use super::super::store::{FileSystem, Store};
+    use super::*;
+
+    /// A desk that has frames to write to a file of its own.
+    fn desk(policy: Policy) -> (Desk, std::path::PathBuf) {
+        let path = std::env::temp_dir().join(format!("braid-desk-{}-{policy:?}", std::process::id()));
+        let head = FileHead { shard: 0, shards: 1, generation: 1, lsn: 0, boot: FileSystem.boot() };
+        let file = JournalFile::create(&FileSystem, &path, &head).expect("a file");
+        let mut desk = Desk { file: Some(Arc::new(file)), policy, ..Desk::default() };
+        desk.add(vec![7; BLOCK_HEAD_BYTES_MAX + 9], 0);
+        (desk, path)
+    }
+
+    #[test]
+    fn only_syncs_that_no_reply_waits_for_are_put_off() {
+        let (mut desk, path) = desk(Policy::EverySecond);
+        (desk.puts_syncs_off, desk.sync_wanted) = (true, 9);
+        let job = desk.next_job(0, &Rounds::default()).expect("something to write");
+        assert!(!job.sync);
+        desk.succeeded(job);
+        assert!(desk.next_sync(0).is_none(), "the disk is busy");
+        desk.puts_syncs_off = false;
+        assert!(desk.next_sync(0).is_some_and(|job| job.sync && job.lsn == 9));
+        std::fs::remove_file(path).expect("the file");
+
+        let (mut desk, path) = self::desk(Policy::Always);
+        desk.puts_syncs_off = true;
+        assert!(desk.next_job(0, &Rounds::default()).is_some_and(|job| job.sync), "replies wait for it");
+        std::fs::remove_file(path).expect("the file");
     }
 }

@@ -375,7 +375,8 @@ impl Journal {
         self.hand_in_to(shard, |desk| desk.policy = policy);
     }
 
-    /// Syncs that nobody waits for are put off, or not any more: then they come with the next mark.
+    /// Syncs that no reply waits for are put off, or not any more: while the disk is busy with a snapshot
+    /// (`no-appendfsync-on-rewrite`). Under `always` replies do.
     pub fn put_syncs_off(&self, are_off: bool) {
         self.streams.iter().for_each(|stream| stream.lock().puts_syncs_off = are_off);
         self.is_kicked.store(true, Ordering::Release);

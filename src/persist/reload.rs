@@ -2,6 +2,7 @@
 use super::apply::{Appliers, Duplicates, Plan};
 use super::load::{Found, find, load_into};
 use super::save;
+use super::saves::Purpose;
 use crate::coordinate::unasked::Errand;
 use crate::shared::Shared;
 use crate::table::{Handler, table};
@@ -52,7 +53,8 @@ impl Reload {
     fn reload(&self, shards: &mut [Box<Shard>], now_ms: i64) -> Result<(), (&'static str, String)> {
         let config = self.shared.config();
         if self.saves {
-            save::save_in_hand(&self.shared, shards, now_ms).map_err(|why| (NO_SAVE, why))?;
+            save::save_in_hand(&self.shared, shards, Purpose::Foreground, now_ms)
+                .map_err(|why| (NO_SAVE, why))?;
         }
         let answer = if self.from_log { NO_LOG } else { NO_RDB };
         let found = if self.from_log { find(&config) } else { Some(Found::Rdb(save::dump_path(&config))) };

@@ -142,9 +142,7 @@ pub fn start(shared: &Arc<Shared>) -> Result<(), String> {
     shared.rewrites.began();
     let owner = Arc::clone(shared);
     let spawned = std::thread::Builder::new().name("rewrite".to_owned()).spawn(move || {
-        owner.journal.put_syncs_off(owner.config().no_appendfsync_on_rewrite);
         let outcome = carry_out(&owner);
-        owner.journal.put_syncs_off(false);
         match &outcome {
             Ok(()) => log::notice(format_args!("Background AOF rewrite finished successfully")),
             Err(why) => log::warning(format_args!("Background AOF rewrite failed: {why}")),

@@ -12,6 +12,7 @@ use shards::shard::Shard;
 use shards::snapshot::{Manner, UsageKept};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Entries between two looks at how much the writer has in hand.
@@ -64,18 +65,52 @@ pub fn prepare(shared: &Arc<Shared>, purpose: Purpose) -> Result<Arc<Snapshot>, 
 ///
 /// # Errors
 /// Why it failed, in words.
-pub fn save_in_hand(shared: &Arc<Shared>, shards: &mut [Box<Shard>], now_ms: i64) -> Result<(), String> {
+pub fn save_in_hand(
+    shared: &Arc<Shared>,
+    shards: &mut [Box<Shard>],
+    purpose: Purpose,
+    now_ms: i64,
+) -> Result<(), String> {
     if let Some(before) = shared.saves.current().filter(|_| shards.iter().any(|shard| shard.has_snapshot())) {
         before.give_up("another one takes its place");
         // It is given up, so that is how it ends.
         drop(carry_through(&before, shards, now_ms));
     }
-    let snapshot = prepare(shared, Purpose::Foreground).map_err(|refused| match refused {
+    let snapshot = prepare(shared, purpose).map_err(|refused| match refused {
         Refused::Failed(why) => why,
         Refused::Busy(_) => "another one is under way".to_owned(),
     })?;
     shards.iter_mut().for_each(|shard| snapshot.begin(shard));
     carry_through(&snapshot, shards, now_ms)
+}
+
+/// FLUSHALL has emptied these shards. Where there are save points, `dbfilename` is to tell so at once, as with Redis: a save that is
+/// under way is given up, and an empty dataset saved, unless one that is about to begin will do that.
+#[cold]
+pub fn save_emptied(shared: &Arc<Shared>, shards: &mut [Box<Shard>], now_ms: i64) {
+    let is_loading = shared.loading.load(Ordering::Relaxed);
+    if is_loading || shared.config().save.0.is_empty() || shards.len() < shared.shard_count() {
+        return;
+    }
+    let saves = &shared.saves;
+    match (saves.current(), saves.purpose()) {
+        (Some(before), Some(Purpose::Background)) => {
+            if !before.has_begun() {
+                return;
+            }
+            before.give_up("all keys are removed");
+            drop(carry_through(&before, shards, now_ms));
+        }
+        (Some(_), _) => {
+            // A rewrite: it tells so too. The save comes behind it.
+            saves.schedule(true);
+            return;
+        }
+        (None, _) => {}
+    }
+    if let Err(why) = save_in_hand(shared, shards, Purpose::Emptied, now_ms) {
+        log::warning(format_args!("Can't save the empty dataset: {why}"));
+    }
 }
 
 /// Writes what these shards, which are all there are, hold into a file each.
@@ -164,7 +199,7 @@ impl Errand for Save {
             let again = Save { shared: Arc::clone(&self.shared), then: self.then };
             return self.shared.mailboxes[0].deliver(Mail::Errand(Arc::new(again)));
         }
-        let saved = save_in_hand(&self.shared, shards, now_ms);
+        let saved = save_in_hand(&self.shared, shards, Purpose::Foreground, now_ms);
         match (self.then, saved) {
             (Then::Answer, Ok(())) => reply.ok(),
             (Then::Answer, Err(_)) => reply.error(b"ERR"),
@@ -200,7 +235,7 @@ impl Leave {
     /// The save that comes first, if one does: with all shards in hand.
     #[must_use]
     pub fn save_first(self, shared: &Arc<Shared>) -> Option<Arc<Save>> {
-        let is_loading = shared.loading.load(std::sync::atomic::Ordering::Relaxed);
+        let is_loading = shared.loading.load(Ordering::Relaxed);
         let saves = self.save || (!self.nosave && !shared.config().save.0.is_empty());
         let then = if self.force { Then::StopAnyway } else { Then::Stop };
         (saves && !is_loading).then(|| Arc::new(Save { shared: Arc::clone(shared), then }))

@@ -21,6 +21,8 @@ pub enum Purpose {
     Background,
     /// `dbfilename`, while nothing else is done (SAVE, SHUTDOWN).
     Foreground,
+    /// The same after FLUSHALL: there is nothing to be saved.
+    Emptied,
     /// The bases of append-only files.
     Rewrite,
 }
@@ -143,6 +145,7 @@ impl Saves {
         }
         let owner = Arc::clone(shared);
         let then = move |outcome: &Outcome| {
+            owner.journal.put_syncs_off(false);
             owner.saves.ended(outcome);
             then(outcome);
         };
@@ -152,6 +155,9 @@ impl Saves {
         })?;
         if purpose == Purpose::Background {
             log::notice(format_args!("Background saving started"));
+        }
+        if matches!(purpose, Purpose::Background | Purpose::Rewrite) {
+            shared.journal.put_syncs_off(shared.config().no_appendfsync_on_rewrite);
         }
         state.is_scheduled &= purpose != Purpose::Background;
         state.current = Some(Current { snapshot: Arc::clone(&snapshot), purpose, started_ms: now_ms });
@@ -176,7 +182,8 @@ impl Saves {
             Ok(()) => {
                 facts.saved_ms = now_ms;
                 facts.saved_dirty = current.snapshot.dirty();
-                facts.saves += 1;
+                // INFO counts those that somebody wanted.
+                facts.saves += u64::from(current.purpose != Purpose::Emptied);
                 facts.is_ok = true;
                 log::notice(format_args!("DB saved on disk"));
             }

@@ -1,4 +1,5 @@
 //! The exchange: which threads have listeners for which channels and patterns, and the posts of all threads.
+use super::onlooker::timed;
 use super::tracking::{Invalidation, Trackers};
 use shards::glob;
 use shards::keyspace::hash::{KeyedMap, keyed_map};
@@ -83,6 +84,61 @@ impl State {
         exchange.posts[thread].0.store(post.len(), Ordering::SeqCst);
         crate::chaos::point();
     }
+
+    /// The threads that a message to this channel goes to.
+    fn audience(&self, kind: Kind, channel: &[u8]) -> Listeners {
+        let mut threads = Listeners::new();
+        self.listeners[kind as usize]
+            .get(channel)
+            .into_iter()
+            .flatten()
+            .for_each(|at| add(&mut threads, *at));
+        if kind == Kind::Channel {
+            let patterns = self.listeners[Kind::Pattern as usize].iter();
+            let matching = patterns.filter(|(pattern, _)| glob::matches(pattern, channel, false));
+            matching.flat_map(|(_, at)| at).for_each(|at| add(&mut threads, *at));
+        }
+        threads
+    }
+
+    /// Posts a message to every thread with listeners; how many listeners it reaches.
+    pub(super) fn publish(
+        &mut self,
+        exchange: &Exchange,
+        kind: Kind,
+        channel: impl AsRef<[u8]> + Into<Box<[u8]>>,
+        payload: impl Into<Box<[u8]>>,
+        posted: &mut impl FnMut(usize),
+    ) -> usize {
+        let threads = self.audience(kind, channel.as_ref());
+        if !threads.is_empty() {
+            let message = Message::Published { kind, channel: channel.into(), payload: payload.into() };
+            self.post_to(exchange, &threads, message, posted);
+        }
+        count(&threads)
+    }
+
+    /// Posts a line to every thread with monitors. Its time is that of its posting, so that times ascend.
+    pub(super) fn tell_monitors(&mut self, exchange: &Exchange, line: &[u8], posted: &mut impl FnMut(usize)) {
+        let threads = self.monitors.clone();
+        if !threads.is_empty() {
+            self.post_to(exchange, &threads, Message::Line(timed(line)), posted);
+        }
+    }
+
+    fn post_to(
+        &mut self,
+        exchange: &Exchange,
+        threads: &Listeners,
+        message: Message,
+        posted: &mut impl FnMut(usize),
+    ) {
+        let message = Arc::new(message);
+        for (thread, _) in threads {
+            self.post(exchange, usize::from(*thread), Arc::clone(&message));
+            posted(usize::from(*thread));
+        }
+    }
 }
 
 impl Exchange {
@@ -140,26 +196,16 @@ impl Exchange {
         if self.is_silent() {
             return 0;
         }
-        let mut state = self.lock();
-        let State { listeners, .. } = &*state;
-        let mut threads = Listeners::new();
-        listeners[kind as usize].get(channel).into_iter().flatten().for_each(|at| add(&mut threads, *at));
-        if kind == Kind::Channel {
-            let matching = listeners[Kind::Pattern as usize]
-                .iter()
-                .filter(|(pattern, _)| glob::matches(pattern, channel, false));
-            matching.flat_map(|(_, at)| at).for_each(|at| add(&mut threads, *at));
-        }
-        if threads.is_empty() {
+        self.lock().publish(self, kind, channel, payload, &mut posted)
+    }
+
+    /// How many listeners a message to this channel reaches now.
+    #[must_use]
+    pub fn audience(&self, kind: Kind, channel: &[u8]) -> usize {
+        if self.is_silent() {
             return 0;
         }
-        let message = Arc::new(Message::Published { kind, channel: channel.into(), payload: payload.into() });
-        for (thread, _) in &threads {
-            let thread = usize::from(*thread);
-            state.post(self, thread, Arc::clone(&message));
-            posted(thread);
-        }
-        threads.iter().map(|(_, count)| *count as usize).sum()
+        count(&self.lock().audience(kind, channel))
     }
 
     /// Takes what is in the post of a thread.
@@ -202,21 +248,6 @@ impl Exchange {
         self.onlookers.monitors.load(Ordering::SeqCst) > 0
     }
 
-    /// Posts a line to every thread with monitors, each of which is told to `posted`. It is made when its turn has come, so
-    /// that times ascend.
-    pub fn tell_monitors(&self, line: impl FnOnce() -> Box<[u8]>, mut posted: impl FnMut(usize)) {
-        let mut state = self.lock();
-        let threads = state.monitors.clone();
-        if threads.is_empty() {
-            return;
-        }
-        let message = Arc::new(Message::Line(line()));
-        for (thread, _) in threads {
-            state.post(self, usize::from(thread), Arc::clone(&message));
-            posted(usize::from(thread));
-        }
-    }
-
     /// One more listener on a thread. What was posted to the thread before is put into `earlier`: the new one is not to hear it.
     pub fn subscribe(&self, kind: Kind, to: &[u8], thread: usize, earlier: &mut VecDeque<Arc<Message>>) {
         let mut state = self.lock();
@@ -252,9 +283,7 @@ impl Exchange {
     #[must_use]
     pub fn listeners(&self, kind: Kind, to: &[u8]) -> usize {
         let state = self.lock();
-        state.listeners[kind as usize]
-            .get(to)
-            .map_or(0, |threads| threads.iter().map(|(_, count)| *count as usize).sum())
+        state.listeners[kind as usize].get(to).map_or(0, count)
     }
 
     /// How many different channels or patterns have listeners.
@@ -271,6 +300,11 @@ impl Exchange {
         let wanted = |name: &&[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name, false));
         names.filter(wanted).map(Box::from).collect()
     }
+}
+
+/// How many listeners these are.
+fn count(listeners: &Listeners) -> usize {
+    listeners.iter().map(|(_, count)| *count as usize).sum()
 }
 
 fn add(listeners: &mut Listeners, (thread, count): (u16, u32)) {

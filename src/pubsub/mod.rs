@@ -13,11 +13,13 @@
 //! mail and before it reads it, and before it carries out what a client has sent. What a client has heard and then did came through one of these, and a message that it heard was in
 //! every post by then.
 //!
-//! **Events of keys** are messages that whoever runs a command publishes while the shards are in its hand. While somebody may listen,
+//! **Events of keys** are messages that whoever runs a command publishes while the shards are in its hand, when what it did stands in
+//! the journals: until then they are in its [`Outbox`], as is what a transaction or script publishes. What a unit has to tell comes in one
+//! piece. (How many a PUBLISH within one reaches is how many there are when it is carried out; who is told is who listens when the unit
+//! ends, if there was somebody.) While somebody may listen,
 //! a connection awaits its replies before it changes shard ([`crate::dispatch`]), and writes over several shards are gathered.
 //!
-//! **Onlookers.** A line for monitors and an invalidation are posted like that too, by whoever runs the command, while the shards
-//! are in its hand: so all monitors see one order, which is one of the effects, and whoever sees a write has its invalidation
+//! **Onlookers.** A line for monitors and an invalidation are posted like that too: so all monitors see one order, which is one of the effects, and whoever sees a write has its invalidation
 //! before. While somebody looks on, commands keep to the order that holds for events; while it is a monitor, those that
 //! span shards are gathered, reads too, so that each is one line. Nobody looking on costs a load of a line that nobody writes.
 //!
@@ -27,6 +29,7 @@ mod exchange;
 mod hearing;
 mod notify;
 mod onlooker;
+mod outbox;
 mod tracking;
 
 pub use exchange::{Exchange, Kind, Message, Post};
@@ -34,4 +37,6 @@ pub use hearing::{Hearing, Subscriptions};
 pub(crate) use notify::{Outside, classes_of};
 pub use onlooker::{Author, Transcript};
 pub(crate) use onlooker::{is_shown, line};
+pub(crate) use outbox::Outbox;
+pub use outbox::Tale;
 pub use tracking::{Changes, Invalidation, News, Place, Redirect, Tracker};

@@ -1,5 +1,6 @@
 //! Keyspace notifications: what commands did to keys, as messages.
 use super::exchange::Kind;
+use super::outbox::{Outbox, Tale};
 use super::tracking::Changes;
 use crate::config::{Config, NotifyEvents};
 use crate::queues::Mail;
@@ -10,14 +11,17 @@ use shards::effects::{Class, Effects, Event};
 use shards::reply::Reply;
 use shards::waiting::Served;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Where effects go that leave the shards.
 #[derive(Debug)]
 pub(crate) struct Outside<'a> {
     /// Messages and mail.
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'a Arc<Shared>,
     /// Threads that get something by that: they are woken at the end of the turn.
     pub(crate) mailed: &'a mut [bool],
+    /// What is told when the effects stand in the journals.
+    pub(crate) told: &'a mut Outbox,
     /// On which channels events are told.
     pub(crate) events: NotifyEvents,
     /// Whose command it is (CLIENT ID); 0 for nobody's.
@@ -50,10 +54,16 @@ pub(crate) fn classes_of(events: NotifyEvents) -> Class {
 
 impl<'a> Outside<'a> {
     /// From what a thread has, for nobody's command.
-    pub(crate) fn new(shared: &'a Shared, mailed: &'a mut [bool], config: &Config) -> Outside<'a> {
+    pub(crate) fn new(
+        shared: &'a Arc<Shared>,
+        mailed: &'a mut [bool],
+        told: &'a mut Outbox,
+        config: &Config,
+    ) -> Outside<'a> {
         Outside {
             shared,
             mailed,
+            told,
             events: config.notify_keyspace_events,
             writer: 0,
             tracked_keys_max: config.tracking_table_max_keys,
@@ -63,10 +73,10 @@ impl<'a> Outside<'a> {
     /// The same for a while, for who takes it by value.
     pub(crate) fn reborrow(&mut self) -> Outside<'_> {
         let Outside { shared, events, writer, tracked_keys_max, .. } = *self;
-        Outside { shared, mailed: &mut *self.mailed, events, writer, tracked_keys_max }
+        Outside { shared, mailed: &mut *self.mailed, told: &mut *self.told, events, writer, tracked_keys_max }
     }
 
-    /// Publishes the events of a command, in order.
+    /// Tells the events of a command, in order.
     #[cold]
     pub(crate) fn tell(&mut self, effects: &Effects) {
         if !self.shared.exchange.is_silent() {
@@ -76,20 +86,24 @@ impl<'a> Outside<'a> {
 
     /// Tells clients what became of the keys that they track.
     #[cold]
-    pub(crate) fn invalidate(&mut self, effects: &Effects) {
-        let changes = Changes {
-            keys: &effects.changes,
-            forgotten: &effects.forgotten,
-            flushed: effects.flushed,
-            writer: self.writer,
-        };
-        self.shared.exchange.invalidate(changes, |thread| self.mailed[thread] = true);
+    pub(crate) fn invalidate(&mut self, effects: &mut Effects) {
+        if self.shared.exchange.may_concern(effects) {
+            self.told.add(Tale::Changes(Changes {
+                keys: std::mem::take(&mut effects.changes),
+                forgotten: std::mem::take(&mut effects.forgotten),
+                flushed: effects.flushed,
+                writer: self.writer,
+            }));
+        }
     }
 
     /// Carries out a PUBLISH of a transaction or a script.
     pub(crate) fn publish(&mut self, sharded: bool, args: Args<'_>, reply: &mut Reply) {
         let kind = if sharded { Kind::Shard } else { Kind::Channel };
-        let count = self.shared.exchange.publish(kind, args[1], args[2], |thread| self.mailed[thread] = true);
+        let count = self.shared.exchange.audience(kind, args[1]);
+        if count > 0 {
+            self.told.add(Tale::Published { kind, channel: args[1].into(), payload: args[2].into() });
+        }
         reply.integer(count as i64);
     }
 
@@ -102,16 +116,15 @@ impl<'a> Outside<'a> {
 
     fn tell_one(&mut self, event: &Event) {
         let Event { name, db, key, .. } = event;
-        let mut publish = |channel: &[u8], payload: &[u8]| {
-            self.shared
-                .exchange
-                .publish(Kind::Channel, channel, payload, |thread| self.mailed[thread] = true);
+        let mut publish = |channel: Vec<u8>, payload: &[u8]| {
+            let (channel, payload) = (channel.into(), payload.into());
+            self.told.add(Tale::Published { kind: Kind::Channel, channel, payload });
         };
         if self.events.any(NotifyEvents::KEYSPACE) {
-            publish(&channel_of("keyspace", *db, key), name.as_bytes());
+            publish(channel_of("keyspace", *db, key), name.as_bytes());
         }
         if self.events.any(NotifyEvents::KEYEVENT) {
-            publish(&channel_of("keyevent", *db, name.as_bytes()), key);
+            publish(channel_of("keyevent", *db, name.as_bytes()), key);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Onlookers: what a command is to monitors and to clients that track keys, told by whoever runs it when it takes effect.
 use super::notify::Outside;
+use super::outbox::Tale;
 use crate::route;
 use crate::slowlog::is_secret;
 use crate::thread::conn::Conn;
@@ -45,6 +46,15 @@ pub(crate) fn line(spec: &Spec, db: u16, address: &str, args: Args<'_>) -> Vec<u
     line
 }
 
+/// The line as monitors get it now.
+pub(super) fn timed(line: &[u8]) -> Box<[u8]> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut whole = format!("+{}.{:06} ", now.as_secs(), now.subsec_micros()).into_bytes();
+    whole.extend_from_slice(line);
+    whole.extend_from_slice(b"\r\n");
+    whole.into_boxed_slice()
+}
+
 /// Whether monitors are shown a command.
 pub(crate) fn is_shown(spec: &Spec) -> bool {
     !spec.flags.has_any(Flags::SKIP_MONITOR.and(Flags::ADMIN))
@@ -72,14 +82,7 @@ impl Outside<'_> {
     /// Shows monitors a line.
     #[cold]
     pub(crate) fn tell_monitors(&mut self, line: &[u8]) {
-        let whole = || {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let mut whole = format!("+{}.{:06} ", now.as_secs(), now.subsec_micros()).into_bytes();
-            whole.extend_from_slice(line);
-            whole.extend_from_slice(b"\r\n");
-            whole.into_boxed_slice()
-        };
-        self.shared.exchange.tell_monitors(whole, |thread| self.mailed[thread] = true);
+        self.told.add(Tale::Line(line.into()));
     }
 
     /// Shows monitors a command that takes effect now.
@@ -148,15 +151,17 @@ impl Core {
     /// Shows monitors a command of the server, which took effect now.
     #[cold]
     pub(crate) fn show(&mut self, conn: &Conn, spec: &Spec, args: Args<'_>) {
-        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
         outside.show(&conn.author(), spec, conn.session.db, args);
+        outside.post();
     }
 
     /// Shows monitors a transaction that was all the server's.
     pub(crate) fn show_transcript(&mut self, transcript: &Transcript) {
-        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
         transcript.asides.iter().for_each(|(_, line)| outside.tell_monitors(line));
         outside.tell_monitors(&transcript.end);
+        outside.post();
     }
 }
 

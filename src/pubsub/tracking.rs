@@ -5,6 +5,7 @@
 //! thread of the one who gets it.
 use super::exchange::{Exchange, Message, State};
 use crate::net::Token;
+use shards::effects::Effects;
 use shards::keyspace::hash::{KeyedMap, keyed_map};
 use shards::tracked::Clients;
 use std::collections::BTreeMap;
@@ -79,12 +80,12 @@ pub enum News {
 }
 
 /// What changed, by whose command.
-#[derive(Clone, Copy, Debug)]
-pub struct Changes<'a> {
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
     /// The keys, each with the clients that may have a copy.
-    pub keys: &'a [(Box<[u8]>, Clients)],
+    pub keys: Vec<(Box<[u8]>, Clients)>,
     /// Keys that did not change, but are tracked no longer.
-    pub forgotten: &'a [(Box<[u8]>, Clients)],
+    pub forgotten: Vec<(Box<[u8]>, Clients)>,
     /// All keys.
     pub flushed: bool,
     /// The CLIENT ID of the writer; 0 for none.
@@ -106,13 +107,13 @@ impl Trackers {
     }
 
     /// Who is told what of these changes, in Redis's order: first those that have read the keys, then prefix by prefix.
-    fn addressees(&self, changes: Changes<'_>) -> Vec<(usize, Invalidation)> {
+    fn addressees(&self, changes: &Changes) -> Vec<(usize, Invalidation)> {
         let mut told = Vec::new();
         if changes.flushed {
             told.extend(self.by_id.values().map(|tracker| tracker.news(None)));
         }
         let is_own = |id: u64, tracker: &Tracker| tracker.no_loop && id == changes.writer;
-        for (key, clients) in changes.keys.iter().chain(changes.forgotten) {
+        for (key, clients) in changes.keys.iter().chain(&changes.forgotten) {
             let mut keys: Option<Arc<[Box<[u8]>]>> = None;
             for id in clients {
                 if let Some(tracker) = self.by_id.get(id)
@@ -159,6 +160,21 @@ impl Tracker {
     }
 }
 
+impl State {
+    /// Posts what changed to the threads of all whom it concerns.
+    pub(super) fn invalidate(
+        &mut self,
+        exchange: &Exchange,
+        changes: &Changes,
+        posted: &mut impl FnMut(usize),
+    ) {
+        for (thread, invalidation) in self.trackers.addressees(changes) {
+            self.post(exchange, thread, Arc::new(Message::Invalidation(invalidation)));
+            posted(thread);
+        }
+    }
+}
+
 impl Exchange {
     /// A client tracks keys from now on, or in another way.
     pub fn track(&self, id: u64, tracker: Tracker) {
@@ -191,18 +207,12 @@ impl Exchange {
         }
     }
 
-    /// Posts what changed to the threads of all whom it concerns, each of which is told to `posted`.
-    pub(crate) fn invalidate(&self, changes: Changes<'_>, mut posted: impl FnMut(usize)) {
-        let prefixes = self.onlookers.prefixes.load(Ordering::SeqCst);
-        let mut keys = changes.keys.iter().chain(changes.forgotten);
-        if !changes.flushed && prefixes == 0 && keys.all(|(_, clients)| clients.is_empty()) {
-            return;
-        }
-        let mut state = self.lock();
-        for (thread, invalidation) in state.trackers.addressees(changes) {
-            state.post(self, thread, Arc::new(Message::Invalidation(invalidation)));
-            posted(thread);
-        }
+    /// Whether what a command did to keys could concern somebody.
+    pub(super) fn may_concern(&self, effects: &Effects) -> bool {
+        let mut keys = effects.changes.iter().chain(&effects.forgotten);
+        effects.flushed
+            || self.onlookers.prefixes.load(Ordering::SeqCst) > 0
+            || keys.any(|(_, clients)| !clients.is_empty())
     }
 
     /// Clients that track keys.
@@ -221,11 +231,16 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pubsub::Tale;
     use std::collections::VecDeque;
 
     fn tracker(thread: usize, index: u32) -> Tracker {
         let place = Place { thread, token: Token { index, generation: 0 } };
         Tracker { place, no_loop: false, redirect: None, prefixes: None }
+    }
+
+    fn invalidate(exchange: &Exchange, changes: Changes) {
+        exchange.tell(std::iter::once(Tale::Changes(changes)), |_| {});
     }
 
     fn posted(exchange: &Exchange, thread: usize) -> Vec<String> {
@@ -247,17 +262,17 @@ mod tests {
         let exchange = Exchange::new(2);
         exchange.track(1, tracker(0, 11));
         exchange.track(2, Tracker { prefixes: Some(vec![b"a".as_slice().into()]), ..tracker(1, 22) });
-        let keys = [
+        let keys = vec![
             (b"ab".as_slice().into(), Clients::from_slice(&[1, 9])),
             (b"aa".as_slice().into(), Clients::new()),
             (b"b".as_slice().into(), Clients::from_slice(&[2])),
         ];
-        let own = Changes { keys: &[], forgotten: &[], flushed: false, writer: 1 };
-        exchange.invalidate(Changes { keys: &keys, ..own }, |_| {});
+        let own = || Changes { keys: keys.clone(), writer: 1, ..Changes::default() };
+        invalidate(&exchange, own());
         assert_eq!(posted(&exchange, 0), ["11: ab"]);
         assert_eq!(posted(&exchange, 1), ["22: aaab"]);
         exchange.track(1, Tracker { no_loop: true, ..tracker(0, 11) });
-        exchange.invalidate(Changes { keys: &keys, ..own }, |_| {});
+        invalidate(&exchange, own());
         assert!(posted(&exchange, 0).is_empty());
         exchange.end_tracking(1);
         exchange.end_tracking(2);
@@ -269,11 +284,11 @@ mod tests {
         let exchange = Exchange::new(2);
         let place = Some(Place { thread: 1, token: Token { index: 77, generation: 0 } });
         exchange.track(1, Tracker { redirect: Some(Redirect { id: 7, place }), ..tracker(0, 11) });
-        let flushed = Changes { keys: &[], forgotten: &[], flushed: true, writer: 0 };
-        exchange.invalidate(flushed, |_| {});
+        let flushed = || Changes { flushed: true, ..Changes::default() };
+        invalidate(&exchange, flushed());
         assert_eq!(posted(&exchange, 1), ["77: "]);
         exchange.gone(7);
-        exchange.invalidate(flushed, |_| {});
+        invalidate(&exchange, flushed());
         assert_eq!(posted(&exchange, 0), ["11: RedirectBroken(7)"]);
     }
 }

@@ -2,6 +2,9 @@
 mod administration;
 
 use super::desk;
+use super::shebang::read_shebang;
+use super::store::{Scripts, sha_from};
+use shards::commands::Args;
 use shards::spec::{Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Spec};
 
 /// A command about scripts: its facts, and what it does.
@@ -35,6 +38,26 @@ impl ScriptCommand {
     /// Whether it changes the libraries, which takes all shards.
     pub(crate) fn changes_libraries(&self) -> bool {
         matches!(self.does, Does::Administer(_)) && self.spec.flags.has(Flags::WRITE)
+    }
+    /// Whether what it runs may write by its own account: a function, or a script with a first line that says what it does.
+    pub(crate) fn declares_writes(&self, scripts: &Scripts, args: Args<'_>) -> bool {
+        match self.does {
+            Does::Eval { by_sha } => {
+                let declared = if by_sha {
+                    let script = sha_from(args[1]).and_then(|sha| scripts.get(&sha));
+                    script.map(|script| script.declared)
+                } else {
+                    read_shebang(args[1]).ok()
+                };
+                declared.is_some_and(|declared| declared.has_line && !declared.no_writes)
+            }
+            Does::Call => {
+                let catalogue = scripts.functions.catalogue();
+                let function = catalogue.function(args[1]);
+                function.is_some_and(|(library, place)| !library.functions[*place].has(0))
+            }
+            Does::Administer(_) => false,
+        }
     }
     /// Whether it needs no shards.
     pub(crate) fn needs_no_shards(&self) -> bool {

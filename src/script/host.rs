@@ -47,6 +47,8 @@ pub(crate) struct Running {
     pub(super) limits: Limits,
     /// The replies of its commands, one at a time, in the protocol that it asked for.
     pub(super) reply: Reply,
+    /// What it is told when it would write, where that could not be kept.
+    pub(super) unkept: Option<Fault>,
     /// It has written something.
     pub(super) has_written: bool,
     /// How long it runs, once that is looked at.
@@ -104,6 +106,9 @@ impl Host<'_> {
             return Err(READ_ONLY);
         }
         if flags.has(Flags::WRITE) {
+            if let Some(fault) = self.script.unkept.as_ref().filter(|_| !self.script.has_written) {
+                return Err(fault.clone());
+            }
             if self.script.limits.no_memory && !self.script.has_written && flags.has(Flags::DENYOOM) {
                 return Err(OUT_OF_MEMORY);
             }
@@ -120,6 +125,9 @@ impl Host<'_> {
                     Call::new(self.shards, settings, db, self.now_ms, &mut self.script.reply, self.effects);
                 cx.no_touch = self.no_touch;
                 execute(&mut cx, command, args);
+                if self.effects.emptied {
+                    self.finish();
+                }
             }
             Handler::Server(_) => self.call_server(entry, args)?,
             Handler::Script(_) => return Err(NOT_ALLOWED),
@@ -129,6 +137,12 @@ impl Host<'_> {
             self.show(entry, args);
         }
         Ok(())
+    }
+
+    /// What was done so far is counted, and will be heard before what comes.
+    #[cold]
+    fn finish(&mut self) {
+        finish_effects(self.effects, self.shards, &mut self.outside, self.now_ms);
     }
 
     /// Lets onlookers know of a command.
@@ -179,7 +193,7 @@ impl Host<'_> {
             "time" => self.time(),
             "publish" | "spublish" => {
                 // What was done before it is heard before it.
-                finish_effects(self.effects, &mut self.shards[0], &mut self.outside);
+                self.finish();
                 self.outside.publish(entry.spec.name == "spublish", args, &mut self.script.reply);
             }
             "role" => {
@@ -257,6 +271,7 @@ impl Host<'_> {
         // All threads were told. They have done so before the shards are in any other hand.
         std::thread::sleep(STOPPING);
         self.effects.clear();
+        self.outside.told.clear();
         self.script.limits.reads_only = true;
         b"ERR The server is shutting down"
     }

@@ -74,6 +74,8 @@ pub(crate) struct Scripting {
     catalogue: (u64, Arc<Catalogue>),
     /// More memory is used than `maxmemory`.
     pub(crate) out_of_memory: bool,
+    /// What who would write is told, where what is written could not be kept.
+    pub(crate) unkept: Option<Fault>,
     /// `busy-reply-threshold`.
     pub(crate) threshold: Option<Duration>,
 }
@@ -119,6 +121,7 @@ impl Default for Scripting {
             loaded: None,
             catalogue: Default::default(),
             out_of_memory: false,
+            unkept: None,
             threshold: None,
         }
     }
@@ -274,6 +277,7 @@ impl Scripting {
     ) {
         let start = reply.bytes.len();
         host.script.clock.threshold = self.threshold;
+        host.script.unkept.clone_from(&self.unkept);
         host.script.reply.bytes = std::mem::take(&mut self.room);
         let outcome = match command.does {
             Does::Eval { by_sha } => self.try_run(by_sha, command.reads_only, args, &mut host, reply),
@@ -358,6 +362,9 @@ impl Scripting {
 
     /// What a script may do that declares so much.
     fn limits_of(&self, reads_only: bool, no_writes: bool, allows_oom: bool) -> Result<Limits, Fault> {
+        if let Some(fault) = self.unkept.as_ref().filter(|_| !no_writes) {
+            return Err(fault.clone());
+        }
         if reads_only && !no_writes {
             return Err(Fault::new("ERR Can not execute a script with write flag using *_ro command."));
         }

@@ -64,12 +64,15 @@ impl Bench<'_> {
         let is_journaled = shards[0].tail.is_some();
         self.effects.listen.records = is_journaled;
         if !is_journaled {
-            return self.carry_out(shards, batch, act, into);
+            let aborted = self.carry_out(shards, batch, act, into);
+            self.outside.post();
+            return aborted;
         }
         let Into { reply, waits, needs, is_share } = into;
         let before: SmallVec<[u64; 8]> = shards.iter().map(|shard| end_of(shard)).collect();
         let aborted = self.carry_out(shards, batch, act, Into { reply, waits, needs: &mut *needs, is_share });
         self.write_down(shards, batch, is_share);
+        self.outside.post();
         // An errand changes no key: nobody has to wait for its mark.
         if !matches!(act, Act::Errand(_)) {
             self.look_back(shards, batch, &before, needs);
@@ -111,6 +114,7 @@ impl Bench<'_> {
             Act::Commands => {}
             Act::Watch(watching) => {
                 watch(&mut self.call(shards, batch, reply), watching);
+                self.finish(shards);
                 reply.ok();
             }
             Act::Unwatch(watching) => unwatch(shards, watching),
@@ -170,12 +174,16 @@ impl Bench<'_> {
         false
     }
 
-    /// Writes down what one command of a run did, which is whole by itself.
+    /// Writes down what one command of a run did, which is whole by itself, and tells of it.
     #[inline]
     fn write_down_one(&mut self, shards: &mut [Box<Shard>]) {
-        if self.effects.listen.records && self.ties.unit.is_none() {
+        if self.ties.unit.is_some() {
+            return;
+        }
+        if self.effects.listen.records {
             self.seal(shards, self.ties);
         }
+        self.outside.post();
     }
 
     /// Makes a frame of what was done. What the run comes after need be said but once.
@@ -222,6 +230,7 @@ impl Bench<'_> {
             if self.effects.listen.records {
                 self.write_down(shards, batch, is_share);
             }
+            self.outside.post();
             serve_ready(self.effects, shards, self.settings, self.now_ms, &mut self.outside);
         }
     }
@@ -294,7 +303,7 @@ impl Bench<'_> {
     }
 
     fn finish(&mut self, shards: &mut [Box<Shard>]) {
-        finish_effects(self.effects, &mut shards[0], &mut self.outside);
+        finish_effects(self.effects, shards, &mut self.outside, self.now_ms);
     }
 }
 

@@ -19,7 +19,7 @@ use crate::net::Token;
 use crate::persist::format;
 use crate::persist::journal::Job;
 use crate::protocol::parse::Span;
-use crate::pubsub::{Hearing, classes_of};
+use crate::pubsub::{Hearing, Outbox, classes_of};
 use crate::queues::{Mail, Strand};
 use crate::rates::{Rates, Reading};
 use crate::script::Scripting;
@@ -103,6 +103,8 @@ pub struct Core {
     pub(crate) lent: Lent,
     /// Threads that got mail.
     pub mailed: Vec<bool>,
+    /// What is to be told of what is being done.
+    pub(crate) told: Outbox,
     /// Mail to itself.
     pub own_mail: VecDeque<Mail>,
     /// Connections that have something to send or to be closed.
@@ -194,6 +196,7 @@ impl Core {
             unsettled: false,
             lent: Lent::default(),
             mailed: vec![false; count],
+            told: Outbox::default(),
             own_mail: VecDeque::new(),
             to_flush: Vec::new(),
             intents: Vec::new(),

@@ -92,8 +92,9 @@ impl Core {
         self.effects.listen.records = shards[0].tail.is_some();
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let freed = (0..STEP).map_while(|_| evict_one(&mut cx.keys, policy)).sum::<usize>();
-        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
-        finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
+        let shards = std::slice::from_mut(&mut strand.shard);
+        finish_effects(&mut self.effects, shards, &mut outside, self.now_ms);
         if seal(
             &self.shared.journal,
             std::slice::from_mut(&mut strand.shard),
@@ -102,6 +103,7 @@ impl Core {
         ) {
             strand.shard.tail.iter_mut().for_each(|tail| tail.touch_all());
         }
+        outside.post();
         (freed > 0).then_some(freed)
     }
 }

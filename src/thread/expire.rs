@@ -104,14 +104,16 @@ impl Core {
         self.effects.listen.records = shards[0].tail.is_some();
         let mut cx = Call::new(shards, &self.settings, 0, self.now_ms, &mut nowhere, &mut self.effects);
         let progress = sweep(&mut cx.keys, budget);
-        let mut outside = Outside::new(&self.shared, &mut self.mailed, &self.config);
-        finish_effects(&mut self.effects, &mut strand.shard, &mut outside);
+        let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
+        let shards = std::slice::from_mut(&mut strand.shard);
+        finish_effects(&mut self.effects, shards, &mut outside, self.now_ms);
         seal(
             &self.shared.journal,
             std::slice::from_mut(&mut strand.shard),
             &mut self.effects,
             Ties::default(),
         );
+        outside.post();
         progress
     }
 }

@@ -98,7 +98,6 @@ fn digest_value(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// What is in the table under a key, whatever the time.
 /// DEBUG POPULATE: makes many small strings, such as `key:17`. Those that are there stay.
 pub const POPULATE: Command = Command {
     spec: Spec {
@@ -130,6 +129,7 @@ fn populate(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
             cx.wrote(key, Class::STRING, "set");
         }
     }
+    cx.record(args);
     cx.reply.ok();
     Ok(())
 }
@@ -159,6 +159,7 @@ fn sleep(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
+/// What is in the table under a key, whatever the time.
 fn raw_entry<'a>(cx: &'a mut Call<'_>, bytes: &[u8]) -> Option<EntryRef<'a>> {
     let key = cx.key(bytes);
     cx.shard(key.hashed.slot).dbs[usize::from(key.db)].table.get(key.hashed)

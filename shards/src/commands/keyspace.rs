@@ -77,7 +77,9 @@ const FLUSHALL: Command = Command {
     },
     run: |cx, args| {
         let databases = usize::from(cx.settings.databases);
-        flush(cx, args, 0..databases)
+        flush(cx, args, 0..databases)?;
+        cx.effects.emptied = true;
+        Ok(())
     },
     subcommands: &[],
 };

@@ -16,6 +16,7 @@
     unsafe_code,
     reason = "the packed layout is read and written through raw pointers; nothing of them leaves this file"
 )]
+mod large;
 mod lent;
 
 use super::value::{StrRef, Value};
@@ -50,7 +51,7 @@ const SHORT: u8 = 2;
 const SHORT_RAW: u8 = 3;
 /// Bytes with a two-byte length, always `raw`.
 const MIDDLE: u8 = 4;
-/// A pointer to a `Vec<u8>`, always `raw`.
+/// A pointer to a counted `Vec<u8>` ([`large`]), always `raw`.
 const HEAP: u8 = 5;
 /// Beyond this a word of a collection: the form is [`Kind::FORM`]. Beyond that, from [`FIRST_IN_LINE`] on, the collection
 /// itself: the form is one of [`Kind::IN_LINE`].
@@ -277,7 +278,7 @@ impl<'a> EntryRef<'a> {
         let own = crate::memory::allocation_bytes(shape.total());
         match shape.form {
             HEAP => {
-                own + crate::memory::allocation_bytes(size_of::<Vec<u8>>())
+                own + crate::memory::allocation_bytes(large::VECTOR_BYTES)
                     + crate::memory::allocation_bytes(self.heap(shape).capacity())
             }
             0..=LAST_STRING | FIRST_IN_LINE.. => own,
@@ -311,13 +312,6 @@ impl<'a> EntryRef<'a> {
         };
         let expiry = if flags & HAS_EXPIRY == 0 { 0 } else { 8 };
         (4 + key_len_bytes(flags) + expiry + length_bytes(flags & FORM), key_len)
-    }
-
-    fn heap(self, shape: Shape) -> &'a Vec<u8> {
-        debug_assert_eq!(shape.form, HEAP, "only this form has a vector");
-        let pointer = u64::from_le_bytes(self.array(shape.value_at())) as *const Vec<u8>;
-        // SAFETY: this form's value is the address of a vector that the entry owns.
-        unsafe { &*pointer }
     }
 
     #[inline]
@@ -365,11 +359,6 @@ impl<'a> EntryRef<'a> {
             (_, Value::Owned(bytes)) => self.put(at, &bytes),
             (_, Value::Bytes(bytes) | Value::Raw(bytes)) => self.put(at, bytes),
         }
-    }
-
-    fn put_heap(self, at: usize, bytes: Vec<u8>) {
-        let address = Box::into_raw(Box::new(bytes)) as u64;
-        self.put(at, &address.to_le_bytes());
     }
 }
 
@@ -443,13 +432,6 @@ impl Entry {
                 std::slice::from_raw_parts_mut(self.view().at(shape.value_at()), shape.value_len)
             }),
         }
-    }
-
-    /// The vector of a large value, to be grown in place.
-    #[must_use]
-    pub fn vec_mut(&mut self) -> Option<&mut Vec<u8>> {
-        let shape = self.view().shape();
-        (shape.form == HEAP).then(|| self.heap_mut(shape))
     }
 
     /// Changes the collection, if it is of this kind. It may move and change its encoding, and the entry may move with it.
@@ -546,26 +528,13 @@ impl Entry {
         let pointer = unsafe { alloc(layout) };
         Entry(NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(layout)))
     }
-
-    #[expect(
-        clippy::needless_pass_by_ref_mut,
-        reason = "exclusive use of the entry is what makes this sound"
-    )]
-    fn heap_mut(&mut self, shape: Shape) -> &mut Vec<u8> {
-        debug_assert_eq!(shape.form, HEAP, "only this form has a vector");
-        let pointer = u64::from_le_bytes(self.view().array(shape.value_at())) as *mut Vec<u8>;
-        // SAFETY: this form's value is the address of a vector that the entry owns, and the entry is borrowed mutably.
-        unsafe { &mut *pointer }
-    }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         let shape = self.view().shape();
         if shape.form == HEAP {
-            let pointer = u64::from_le_bytes(self.view().array(shape.value_at())) as *mut Vec<u8>;
-            // SAFETY: the entry owns the vector, which came from a box, and goes away now.
-            drop(unsafe { Box::from_raw(pointer) });
+            self.drop_heap(shape);
         } else {
             drop(self.take_object());
         }

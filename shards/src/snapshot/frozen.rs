@@ -4,11 +4,12 @@ use crate::rdb::writer::{self, Out};
 use crate::rdb::{VERSION_COMMON, encode_lent, encode_object, stream_tail};
 use crate::values::Object;
 use crate::values::lent::Lent;
+use std::sync::Arc;
 
 /// A value that takes more bytes than this is not serialized where it is found.
 const LARGE_BYTES: usize = 8 * 1024;
 
-/// A collection that is lent counts for no more bytes than this.
+/// What is lent counts for no more bytes than this.
 const LENT_BYTES_MAX: usize = 1 << 20;
 
 /// Whether a value is large.
@@ -28,7 +29,8 @@ pub struct Frozen(Form);
 
 #[derive(Debug)]
 enum Form {
-    String(Vec<u8>),
+    /// The entry's own vector: whoever changes it meanwhile copies it first.
+    String(Arc<Vec<u8>>),
     /// A copy: it is one piece, or somebody is reading it already.
     Object(Object),
     /// The pieces that it consisted of, and the bytes that they take.
@@ -42,9 +44,12 @@ impl Frozen {
         if let Some(lent) = Lent::of(entry, |stream| stream_tail(stream, VERSION_COMMON)) {
             return Frozen(Form::Lent(lent, weight_bytes));
         }
+        if let Some(bytes) = entry.share() {
+            return Frozen(Form::String(bytes));
+        }
         Frozen(match entry.view().as_object() {
             Some(object) => Form::Object(object.copy()),
-            None => Form::String(entry.view().string().bytes(&mut [0; 20]).to_vec()),
+            None => Form::String(Arc::new(entry.view().string().bytes(&mut [0; 20]).to_vec())),
         })
     }
 
@@ -52,7 +57,7 @@ impl Frozen {
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         match &self.0 {
-            Form::String(bytes) => bytes.len(),
+            Form::String(bytes) => bytes.len().min(LENT_BYTES_MAX),
             Form::Object(object) => object.memory_bytes(),
             Form::Lent(_, bytes) => (*bytes).min(LENT_BYTES_MAX),
         }

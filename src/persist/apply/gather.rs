@@ -3,7 +3,7 @@ use super::lane::{Work, clock_of};
 use super::{Appliers, Trouble, gone};
 use crate::coordinate::enter::{ShardSet, add_shard};
 use crate::coordinate::exec::is_publish;
-use crate::pubsub::Outside;
+use crate::pubsub::{Outbox, Outside};
 use crate::route;
 use crate::script::{Host, Running, ScriptCommand};
 use crate::table::{Entry, Handler, Route, table};
@@ -146,12 +146,13 @@ impl Appliers {
         let mut shards = self.borrow(&all)?;
         let config = self.shared.config();
         let mut mailed = vec![false; self.lanes.len()];
+        let mut told = Outbox::default();
         let host = Host {
             shards: &mut shards,
             settings: &self.settings,
             effects: &mut self.effects,
             stats: &mut self.stats,
-            outside: Outside::new(&self.shared, &mut mailed, &config),
+            outside: Outside::new(&self.shared, &mut mailed, &mut told, &config),
             places: &mut Places::default(),
             now_ms: self.plan.at_ms,
             no_touch: false,

@@ -30,6 +30,35 @@ fn encodings_have_redis_names() {
     assert_eq!(name(Value::Bytes(&[b'x'; 5000])), "raw");
 }
 
+#[test]
+fn a_large_string_that_is_lent_is_copied_when_it_is_changed() {
+    let mut entry = Entry::new(b"k", Value::Bytes(&[b'x'; 5000]), None, 0, false);
+    let bytes = entry.view().memory_bytes();
+    let address = |entry: &Entry| match entry.view().string() {
+        StrRef::Bytes(bytes) => bytes.as_ptr(),
+        StrRef::Int(_) => std::ptr::null(),
+    };
+    let own = address(&entry);
+    entry.vec_mut().expect("a large one")[0] = b'y';
+    assert_eq!(address(&entry), own, "nobody reads it");
+    let lent = entry.share().expect("a large one");
+    assert_eq!(lent.as_ptr(), own);
+    entry.bytes_mut().expect("bytes")[1] = b'z';
+    entry.vec_mut().expect("a large one").push(b'!');
+    assert_eq!((&lent[..3], lent.len()), (&b"yxx"[..], 5000), "as it was");
+    let now = text(&entry);
+    assert_eq!((&now[..3], now.len()), (&b"yzx"[..], 5001));
+    drop(lent);
+    entry.vec_mut().expect("a large one").truncate(5000);
+    entry.vec_mut().expect("a large one").shrink_to_fit();
+    assert_eq!(entry.view().memory_bytes(), bytes);
+
+    let lent = entry.share().expect("a large one");
+    drop(entry);
+    assert_eq!(std::thread::spawn(move || lent.len()).join().expect("it is read elsewhere"), 5000);
+    assert!(Entry::new(b"k", Value::Bytes(b"small"), None, 0, false).share().is_none());
+}
+
 fn list() -> Value<'static> {
     Value::Object(List::empty().into())
 }
