@@ -52,11 +52,22 @@ fn debug(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
             return Ok(over_all(Kind::Gathered, Arc::new(reload)));
         }
         (b"protocol", [kind]) => protocol(cx.reply, kind)?,
+        #[cfg(feature = "chaos")]
+        (b"power-cut", words) => cut_power(words)?,
         // Braid's tables and buffers have no such states to choose from: it is as if done.
         (b"dict-resizing", [_]) | (b"replybuffer", [_, _]) => cx.reply.ok(),
         _ => return Err(unknown(args[1])),
     }
     Ok(Verdict::Done)
+}
+
+/// The power fails, in a build that can do without it for a while.
+#[cfg(feature = "chaos")]
+fn cut_power(words: Args<'_>) -> Result<(), Fault> {
+    let seed = words.first().and_then(|word| parse_i64(word)).unwrap_or(1);
+    // It does not come back where there is a disk.
+    let _is_cut = crate::chaos::disk::cut_power(seed.unsigned_abs());
+    Err(Fault::new("ERR There is no disk that can lose its power: BRAID_DISK is not set"))
 }
 
 fn unknown(word: &[u8]) -> Fault {
