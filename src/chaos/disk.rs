@@ -7,7 +7,7 @@
 //! - `seed=7`: what is left then;
 //! - `liar`: syncs keep nothing. A test that does not notice is none.
 //!
-//! `DEBUG POWER-CUT [seed]` cuts the power too. The process is gone at once, and the directory holds what a restart of the machine would
+//! `DEBUG POWER-CUT [seed [operations]]` cuts the power too, at once or so many operations later. The process is gone at once, and the directory holds what a restart of the machine would
 //! find ([`loss`]); who kills a server by other means calls [`lose`]. [`crate::persist::store::Store::boot`] then tells of another start.
 //!
 //! ```text
@@ -25,7 +25,7 @@ mod shadow;
 
 use crate::log;
 pub use loss::lose;
-use shadow::{Names, Shadow, inode_of};
+use shadow::{ALL, Names, Shadow, inode_of};
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
@@ -41,7 +41,6 @@ const VARIABLE: &str = "BRAID_DISK";
 struct Disk {
     shadow: Shadow,
     is_liar: bool,
-    seed: u64,
     state: Mutex<State>,
 }
 
@@ -49,8 +48,9 @@ struct Disk {
 struct State {
     files: HashMap<u64, Written>,
     names: Names,
-    /// So many operations are still carried out.
+    /// So many operations are still carried out; then what is left is of this seed.
     fuse: Option<u64>,
+    seed: u64,
     writings: u64,
 }
 
@@ -79,7 +79,8 @@ impl Disk {
             value.map(|value| value.parse::<u64>().expect("a number"))
         };
         let shadow = Shadow::of(&std::env::current_dir()?)?;
-        let mut state = State { fuse: number("fuse"), ..State::default() };
+        let seed = number("seed").unwrap_or(1);
+        let mut state = State { fuse: number("fuse"), seed, ..State::default() };
         state.names = shadow.names()?;
         for inode in shadow.inodes()? {
             let differs = shadow.difference(inode)?;
@@ -88,7 +89,7 @@ impl Disk {
                 .insert(inode, Written { since_sync: differs.into_iter().collect(), ..Written::default() });
         }
         let is_liar = words.split(' ').any(|word| word == "liar");
-        Ok(Disk { shadow, is_liar, seed: number("seed").unwrap_or(1), state: Mutex::new(state) })
+        Ok(Disk { shadow, is_liar, state: Mutex::new(state) })
     }
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -98,7 +99,7 @@ impl Disk {
         let mut state = self.lock();
         match &mut state.fuse {
             None => {}
-            Some(0) => self.end(self.seed),
+            Some(0) => self.end(state.seed),
             Some(left) => *left -= 1,
         }
         state
@@ -113,13 +114,16 @@ impl Disk {
     }
 }
 
-/// Cuts the power; false where there is no disk that could lose it.
+/// Cuts the power, at once or so many operations later; false where there is no disk that could lose it.
 #[must_use]
-pub fn cut_power(seed: u64) -> bool {
-    disk().is_some_and(|disk| {
-        let _state = disk.lock();
-        disk.end(seed)
-    })
+pub fn cut_power(seed: u64, operations: u64) -> bool {
+    let Some(disk) = disk() else { return false };
+    let mut state = disk.lock();
+    if operations == 0 {
+        disk.end(seed);
+    }
+    (state.fuse, state.seed) = (Some(operations), seed);
+    true
 }
 
 /// The inode behind a descriptor, if it is one of ours.
@@ -188,8 +192,7 @@ pub fn syncing(fd: RawFd) -> Syncing {
     let state = disk.operate();
     let Some(inode) = known(fd, &state) else { return Syncing(None) };
     let file = &state.files[&inode];
-    let all = 0..u64::MAX;
-    Syncing(Some((inode, if file.is_untold { vec![all] } else { file.since_sync.clone() })))
+    Syncing(Some((inode, if file.is_untold { vec![ALL] } else { file.since_sync.clone() })))
 }
 
 impl Syncing {

@@ -53,7 +53,7 @@ fn debug(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
         }
         (b"protocol", [kind]) => protocol(cx.reply, kind)?,
         #[cfg(feature = "chaos")]
-        (b"power-cut", words) => cut_power(words)?,
+        (b"power-cut", words) => cut_power(cx.reply, words)?,
         // Braid's tables and buffers have no such states to choose from: it is as if done.
         (b"dict-resizing", [_]) | (b"replybuffer", [_, _]) => cx.reply.ok(),
         _ => return Err(unknown(args[1])),
@@ -61,13 +61,15 @@ fn debug(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     Ok(Verdict::Done)
 }
 
-/// The power fails, in a build that can do without it for a while.
+/// The power fails, at once or so many operations of the disk later, in a build that can do without it for a while.
 #[cfg(feature = "chaos")]
-fn cut_power(words: Args<'_>) -> Result<(), Fault> {
-    let seed = words.first().and_then(|word| parse_i64(word)).unwrap_or(1);
-    // It does not come back where there is a disk.
-    let _is_cut = crate::chaos::disk::cut_power(seed.unsigned_abs());
-    Err(Fault::new("ERR There is no disk that can lose its power: BRAID_DISK is not set"))
+fn cut_power(reply: &mut Reply, words: Args<'_>) -> Result<(), Fault> {
+    let number = |at: usize| words.get(at).and_then(|word| parse_i64(word)).map(i64::unsigned_abs);
+    if !crate::chaos::disk::cut_power(number(0).unwrap_or(1), number(1).unwrap_or(0)) {
+        return Err(Fault::new("ERR There is no disk that can lose its power: BRAID_DISK is not set"));
+    }
+    reply.ok();
+    Ok(())
 }
 
 fn unknown(word: &[u8]) -> Fault {

@@ -56,7 +56,8 @@ pub fn lose(root: &Path, seed: u64) -> io::Result<()> {
 fn names_left(kept: &Names, live: &Names, dice: &mut Dice) -> Names {
     let luck = dice.below(3);
     let mut left = Names::new();
-    for name in kept.keys().chain(live.keys()).collect::<BTreeSet<_>>() {
+    let names: BTreeSet<&String> = kept.keys().chain(live.keys()).collect();
+    for name in names {
         let is_new = luck == 1 || luck == 2 && dice.below(2) == 0;
         let inode = if is_new { live.get(name) } else { kept.get(name) };
         left.extend(inode.map(|inode| (name.clone(), *inode)));

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 /// Names below the root, and their inodes; directories end in `/` and have none.
 pub(super) type Names = BTreeMap<String, u64>;
 
+/// All bytes of a file.
+pub(super) const ALL: Range<u64> = 0..u64::MAX;
 /// The directory of it.
 const DIRECTORY: &str = ".disk";
 /// Files that are there when it begins and end like this are on the disk, whoever wrote them.
@@ -50,7 +52,7 @@ impl Shadow {
             let inode = if name.ends_with('/') { 0 } else { self.add(&self.root.join(&name))? };
             known.insert(name, inode);
             if inode != 0 {
-                self.keep(inode, &[0..u64::MAX])?;
+                self.keep(inode, std::slice::from_ref(&ALL))?;
             }
         }
         self.set_names(&known)
