@@ -60,6 +60,32 @@ fn nothing_is_lost_in_the_midst_of_snapshots_and_changes_of_policy() {
     kill_again_and_again("everysec", "auto", commands);
 }
 
+/// Units that are half done when the last thread ends are not done; nothing else is amiss.
+#[test]
+fn who_is_asked_to_stop_under_load_leaves_what_was_acknowledged() {
+    for policy in ["everysec", "always"] {
+        let flags = |number: usize| {
+            ["--appendonly", "yes", "--appendfsync", policy, "--shards", SHARDS[(number + 1) % SHARDS.len()]]
+        };
+        let mut server = Braid::start(&flags(0));
+        let mut all = [clients("one"), clients("two")].into_iter().flatten().collect::<Vec<_>>();
+        check(server.address, &mut all, "at first");
+        for stop in 1..=kills() {
+            let address = server.address;
+            std::thread::scope(|scope| {
+                for client in &mut all {
+                    scope.spawn(|| work(address, &mut **client, |_, _| true));
+                }
+                std::thread::sleep(Duration::from_millis(40 + 61 * stop as u64 % 200));
+                server.signal("TERM");
+                server.wait();
+            });
+            server.kill_and_start(&flags(stop));
+            check(server.address, &mut all, &format!("after stop {stop} under {policy}"));
+        }
+    }
+}
+
 /// What a snapshot brings back is what one instant held: no unit in halves, nothing without what its client did before.
 #[test]
 fn snapshots_are_of_one_instant_or_not_there() {

@@ -111,11 +111,13 @@ fn snapshots_are_there_or_those_before_them() {
 /// What is promised of a disk that keeps what it is told to, one that does not cannot keep.
 #[test]
 fn a_disk_that_lies_is_noticed() {
-    for policy in ["always", "everysec"] {
-        let promise = Promise::Acknowledged;
-        let plan = Plan { is_liar: true, work: (50, 400), promise, ..Plan::new(policy) };
+    for (policy, lie, commands) in
+        [("always", "bytes", &[][..]), ("always", "names", IN_THE_MIDST), ("everysec", "boot", &[])]
+    {
+        let promise = if lie == "boot" { Promise::Nothing } else { Promise::Acknowledged };
+        let plan = Plan { lie: Some(lie), work: (50, 400), promise, commands, ..Plan::new(policy) };
         let mut trial = Trial::begin(plan);
-        let noticed = (0..12).find_map(|_| trial.cut().err());
-        assert!(noticed.is_some(), "syncs may do nothing, and no cut of the power shows it");
+        let noticed = (0..20).find_map(|_| trial.cut().err());
+        assert!(noticed.is_some(), "it lies about {lie}, and no cut of the power shows it");
     }
 }

@@ -5,7 +5,8 @@
 //! - `fuse=120`: the power fails before the operation of this number, be it a write, a sync or a change of names, or when it is said that
 //!   one has succeeded;
 //! - `seed=7`: what is left then;
-//! - `liar`: syncs keep nothing. A test that does not notice is none.
+//! - `lie=bytes`, `lie=names`: syncs of files, or of directories, keep nothing; `lie=boot`: nobody is told that the power failed. A test that does
+//!   not notice is none.
 //!
 //! `DEBUG POWER-CUT [seed [operations]]` cuts the power too, at once or so many operations later. The process is gone at once, and the directory holds what a restart of the machine would
 //! find ([`loss`]); who kills a server by other means calls [`lose`]. [`crate::persist::store::Store::boot`] then tells of another start.
@@ -40,8 +41,17 @@ const VARIABLE: &str = "BRAID_DISK";
 #[derive(Debug)]
 struct Disk {
     shadow: Shadow,
-    is_liar: bool,
+    lie: Lie,
     state: Mutex<State>,
+}
+
+/// What it is told to do, and does not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lie {
+    Nothing,
+    Bytes,
+    Names,
+    Boot,
 }
 
 #[derive(Debug, Default)]
@@ -88,8 +98,14 @@ impl Disk {
                 .files
                 .insert(inode, Written { since_sync: differs.into_iter().collect(), ..Written::default() });
         }
-        let is_liar = words.split(' ').any(|word| word == "liar");
-        Ok(Disk { shadow, is_liar, state: Mutex::new(state) })
+        let lie = match words.split(' ').find_map(|word| word.strip_prefix("lie=")) {
+            None => Lie::Nothing,
+            Some("bytes") => Lie::Bytes,
+            Some("names") => Lie::Names,
+            Some("boot") => Lie::Boot,
+            Some(other) => return Err(io::Error::other(format!("no such lie: {other}"))),
+        };
+        Ok(Disk { shadow, lie, state: Mutex::new(state) })
     }
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -200,7 +216,7 @@ impl Syncing {
     pub fn succeeded(self) {
         let (Some((inode, ranges)), Some(disk)) = (self.0, disk()) else { return };
         let mut state = disk.operate();
-        if disk.is_liar {
+        if disk.lie == Lie::Bytes {
             return;
         }
         if let Some(file) = state.files.get_mut(&inode) {
@@ -258,7 +274,7 @@ impl SyncingNames {
     pub fn succeeded(self) {
         let (Some((prefix, found)), Some(disk)) = (self.0, disk()) else { return };
         let mut state = disk.operate();
-        if disk.is_liar {
+        if disk.lie == Lie::Names {
             return;
         }
         let is_in = |name: &str| {
@@ -277,5 +293,5 @@ impl SyncingNames {
 /// The start of the system, which is told apart from those before power cuts.
 #[must_use]
 pub fn boot(system: [u8; 16]) -> [u8; 16] {
-    disk().map_or(system, |disk| disk.shadow.boot(system))
+    disk().filter(|disk| disk.lie != Lie::Boot).map_or(system, |disk| disk.shadow.boot(system))
 }

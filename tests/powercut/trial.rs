@@ -28,8 +28,8 @@ pub(crate) struct Plan {
     /// How long clients work at least and at most, in ms.
     pub(crate) work: (usize, usize),
     pub(crate) promise: Promise,
-    /// The disk keeps nothing.
-    pub(crate) is_liar: bool,
+    /// What the disk does not do that it is told to: `bytes`, `names`, `boot`.
+    pub(crate) lie: Option<&'static str>,
 }
 
 /// What must be there in any case, beside what was said to be on the disk.
@@ -55,7 +55,7 @@ impl Plan {
             is_saved: false,
             work: (50, 500),
             promise: Promise::Nothing,
-            is_liar: false,
+            lie: None,
         }
     }
 }
@@ -110,7 +110,9 @@ impl Trial {
         let seed =
             std::env::var("BRAID_SEED").map_or(1, |text| text.parse().expect("BRAID_SEED is a number"));
         let mut clients = [clients("one"), clients("two")].into_iter().flatten().collect::<Vec<_>>();
-        let mut dice = Dice::new(seed);
+        // Plans differ in more than what they are.
+        let mix = |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte));
+        let mut dice = Dice::new(format!("{plan:?}").bytes().fold(seed, mix));
         let flags = flags(plan, &mut dice, None);
         let server = Braid::start(&flags.iter().map(String::as_str).collect::<Vec<_>>());
         let complaints = complaints(server.address, &mut clients);
@@ -281,10 +283,10 @@ impl Trial {
 
 fn flags(plan: Plan, dice: &mut Dice, fuse: Option<(usize, usize)>) -> Vec<String> {
     let fuse = fuse.map_or_else(String::new, |(fuse, seed)| format!(" fuse={fuse} seed={seed}"));
-    let liar = if plan.is_liar { " liar" } else { "" };
+    let lie = plan.lie.map_or_else(String::new, |lie| format!(" lie={lie}"));
     let shards = dice.within(1..=3).to_string();
     let appendonly = if plan.is_saved { "no" } else { "yes" };
-    let mut flags = vec![format!("BRAID_DISK=on{fuse}{liar}")];
+    let mut flags = vec![format!("BRAID_DISK=on{fuse}{lie}")];
     let words = ["--shards", &shards, "--io", plan.io, "--save", "", "--appendonly", appendonly];
     flags.extend(words.map(str::to_owned));
     flags.extend(["--appendfsync", plan.policy, "--enable-debug-command", "yes"].map(str::to_owned));
