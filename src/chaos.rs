@@ -1,7 +1,10 @@
 //! Bad luck, on purpose: in test builds (feature `chaos`) a thread sleeps at random in the middle of a hand-over.
 //!
 //! Every place where another thread could overtake calls [`point`]. In a normal build it is nothing at all. The
-//! deterministic simulation hangs its scheduler in here as well.
+//! deterministic simulation hangs its scheduler in here as well. Files are written over a [`disk`] that can lose its power.
+
+#[cfg_attr(not(feature = "chaos"), path = "chaos/no_disk.rs")]
+pub mod disk;
 
 /// A moment at which this thread may be descheduled.
 #[inline(always)]

@@ -14,7 +14,7 @@ mod resp;
 
 use braid::Braid;
 use link::Link;
-use load::{Client, clients};
+use load::{Client, clients, complaints, disturb, work};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -60,6 +60,32 @@ fn nothing_is_lost_in_the_midst_of_snapshots_and_changes_of_policy() {
     kill_again_and_again("everysec", "auto", commands);
 }
 
+/// Units that are half done when the last thread ends are not done; nothing else is amiss.
+#[test]
+fn who_is_asked_to_stop_under_load_leaves_what_was_acknowledged() {
+    for policy in ["everysec", "always"] {
+        let flags = |number: usize| {
+            ["--appendonly", "yes", "--appendfsync", policy, "--shards", SHARDS[(number + 1) % SHARDS.len()]]
+        };
+        let mut server = Braid::start(&flags(0));
+        let mut all = [clients("one"), clients("two")].into_iter().flatten().collect::<Vec<_>>();
+        check(server.address, &mut all, "at first");
+        for stop in 1..=kills() {
+            let address = server.address;
+            std::thread::scope(|scope| {
+                for client in &mut all {
+                    scope.spawn(|| work(address, &mut **client, |_, _| true));
+                }
+                std::thread::sleep(Duration::from_millis(40 + 61 * stop as u64 % 200));
+                server.signal("TERM");
+                server.wait();
+            });
+            server.kill_and_start(&flags(stop));
+            check(server.address, &mut all, &format!("after stop {stop} under {policy}"));
+        }
+    }
+}
+
 /// What a snapshot brings back is what one instant held: no unit in halves, nothing without what its client did before.
 #[test]
 fn snapshots_are_of_one_instant_or_not_there() {
@@ -70,17 +96,18 @@ fn snapshots_are_of_one_instant_or_not_there() {
     check(server.address, &mut all, "at first");
     for kill in 1..=kills() {
         assert_eq!(link::text(&Link::when_loaded(server.address).call(&["SAVE"])), "OK");
+        let saved: Vec<u64> = all.iter().map(|client| client.answered()).collect();
         let address = server.address;
         std::thread::scope(|scope| {
             for client in &mut all {
-                scope.spawn(|| work(address, &mut **client));
+                scope.spawn(|| work(address, &mut **client, |_, _| true));
             }
             scope.spawn(move || disturb(address, &[&["BGSAVE"]]));
             std::thread::sleep(Duration::from_millis(60 + 61 * kill as u64 % 300));
             server.kill_and_spawn(&shards(kill));
         });
         server.wait_until_it_accepts();
-        all.iter_mut().for_each(|client| client.forget());
+        all.iter_mut().zip(saved).for_each(|(client, saved)| client.expect(saved));
         check(server.address, &mut all, &format!("after kill {kill} in the midst of snapshots"));
     }
     assert!(server.log().contains("Background saving terminated with success"), "there was no snapshot");
@@ -104,7 +131,7 @@ fn kill_again_and_again(policy: &str, io: &str, commands: &[&[&str]]) {
         let address = server.address;
         std::thread::scope(|scope| {
             for client in &mut all {
-                scope.spawn(|| work(address, &mut **client));
+                scope.spawn(|| work(address, &mut **client, |_, _| true));
             }
             scope.spawn(move || disturb(address, commands));
             std::thread::sleep(Duration::from_millis(40 + 61 * kill as u64 % 300));
@@ -122,33 +149,7 @@ fn kill_again_and_again(policy: &str, io: &str, commands: &[&[&str]]) {
     }
 }
 
-fn work(address: SocketAddr, client: &mut dyn Client) {
-    let Some(mut link) = Link::connect(address) else { return };
-    loop {
-        let commands = client.send();
-        if !link.send(&commands) {
-            return;
-        }
-        for _ in &commands {
-            let Some(reply) = link.receive() else { return };
-            client.hear(&reply);
-        }
-    }
-}
-
-fn disturb(address: SocketAddr, commands: &[&[&str]]) {
-    let Some(mut link) = Link::connect(address) else { return };
-    for command in commands.iter().cycle() {
-        if link.ask(command).is_none() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(17));
-    }
-}
-
 fn check(address: SocketAddr, clients: &mut [Box<dyn Client>], when: &str) {
-    let mut link = Link::when_loaded(address);
-    let complaints: Vec<String> =
-        clients.iter_mut().filter_map(|client| client.check(&mut link).err()).collect();
+    let complaints = complaints(address, clients);
     assert!(complaints.is_empty(), "{when}:\n{}", complaints.join("\n"));
 }

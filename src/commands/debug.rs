@@ -52,11 +52,24 @@ fn debug(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
             return Ok(over_all(Kind::Gathered, Arc::new(reload)));
         }
         (b"protocol", [kind]) => protocol(cx.reply, kind)?,
+        #[cfg(feature = "chaos")]
+        (b"power-cut", words) => cut_power(cx.reply, words)?,
         // Braid's tables and buffers have no such states to choose from: it is as if done.
         (b"dict-resizing", [_]) | (b"replybuffer", [_, _]) => cx.reply.ok(),
         _ => return Err(unknown(args[1])),
     }
     Ok(Verdict::Done)
+}
+
+/// The power fails, at once or so many operations of the disk later, in a build that can do without it for a while.
+#[cfg(feature = "chaos")]
+fn cut_power(reply: &mut Reply, words: Args<'_>) -> Result<(), Fault> {
+    let number = |at: usize| words.get(at).and_then(|word| parse_i64(word)).map(i64::unsigned_abs);
+    if !crate::chaos::disk::cut_power(number(0).unwrap_or(1), number(1).unwrap_or(0)) {
+        return Err(Fault::new("ERR There is no disk that can lose its power: BRAID_DISK is not set"));
+    }
+    reply.ok();
+    Ok(())
 }
 
 fn unknown(word: &[u8]) -> Fault {

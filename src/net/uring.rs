@@ -25,10 +25,11 @@ use io_uring::{cqueue, opcode, squeue};
 use socket2::SockRef;
 
 use self::accept::Listener;
+use self::store::Storing;
 use super::connections::Connections;
 use super::provided::Provided;
 use super::ring::{Ring, Sizes};
-use super::{Completion, Notice, Received, Sending, Store, Tag, Token, Waker, shorter};
+use super::{Completion, Notice, Received, Sending, Tag, Token, Waker, shorter};
 
 const RECEIVE: u8 = 1;
 const SEND: u8 = 2;
@@ -61,7 +62,7 @@ pub struct Uring {
     /// Buffers of quiet sends whose connections are gone: free after the next turn.
     spent: ManuallyDrop<Vec<Vec<u8>>>,
     /// Writes to files that are under way.
-    stores: ManuallyDrop<Vec<Option<Store>>>,
+    stores: ManuallyDrop<Vec<Option<Storing>>>,
     /// Quiet sends queued since the last turn.
     quiet: Vec<Token>,
     /// Connections whose receive ended for want of buffers.

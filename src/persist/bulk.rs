@@ -3,10 +3,12 @@
 //! A [`Disk`] belongs to the thread that uses it, and so do its files: not one of the shards' threads, for its calls wait.
 mod direct;
 
+use crate::chaos::disk;
 use direct::Direct;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 /// Bytes that are handed to the system together.
 pub const PIECE_BYTES: usize = 256 * 1024;
@@ -33,12 +35,14 @@ impl Disk {
     /// # Errors
     /// The system's.
     pub fn create(&self, path: &Path) -> io::Result<Writer> {
+        let mut naming = disk::naming();
         // A file system may know no direct I/O: it is tried for every file.
-        if let Some(writer) = self.0.as_ref().and_then(|direct| direct.create(path).ok()) {
-            return Ok(Writer { file: Sink::Direct(writer), len: 0 });
-        }
-        let file = BufWriter::with_capacity(PIECE_BYTES, File::create(path)?);
-        Ok(Writer { file: Sink::Plain(file), len: 0 })
+        let file = match self.0.as_ref().and_then(|direct| direct.create(path).ok()) {
+            Some(writer) => Sink::Direct(writer),
+            None => Sink::Plain(BufWriter::with_capacity(PIECE_BYTES, File::create(path)?)),
+        };
+        naming.made_untold(path);
+        Ok(Writer { file, path: path.to_owned(), len: 0 })
     }
 
     /// A file to be read from its beginning.
@@ -59,6 +63,7 @@ impl Disk {
 #[derive(Debug)]
 pub struct Writer {
     file: Sink,
+    path: PathBuf,
     len: u64,
 }
 
@@ -98,10 +103,17 @@ impl Writer {
     /// # Errors
     /// The system's: then nothing is known of the file.
     pub fn finish(self) -> io::Result<()> {
-        match self.file {
-            Sink::Plain(file) => file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all(),
-            Sink::Direct(file) => file.finish(),
-        }
+        let file = match self.file {
+            Sink::Plain(file) => file.into_inner().map_err(io::IntoInnerError::into_error)?,
+            Sink::Direct(file) => {
+                file.finish()?;
+                File::open(self.path)?
+            }
+        };
+        let syncing = disk::syncing(file.as_raw_fd());
+        file.sync_all()?;
+        syncing.succeeded();
+        Ok(())
     }
 }
 

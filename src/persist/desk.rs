@@ -75,6 +75,11 @@ impl Desk {
         }
     }
 
+    /// Whether nothing waits and nothing is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && !self.is_under_way
+    }
+
     /// Up to where the journal is on the disk for certain.
     pub(super) fn sure(&self) -> u64 {
         self.doubt.as_ref().map_or(self.synced, |doubt| doubt.synced)

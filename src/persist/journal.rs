@@ -339,12 +339,13 @@ impl Journal {
         self.is_kicked.store(true, Ordering::Release);
     }
 
-    /// Sees that all that was done on these shards, which are all there are, is written. Waits for the disk.
-    pub fn write_out(&self, shards: &mut [Box<Shard>]) {
+    /// Sees that all that was done on these shards is written, and what others have handed in; whether it is. Waits for the disk.
+    pub fn write_out(&self, shards: &mut [Box<Shard>]) -> bool {
         shards.iter_mut().for_each(|shard| self.hand_in(shard));
         let until = Instant::now() + WRITE_OUT_MAX;
         let is_wanted = || !self.is_in_trouble() && Instant::now() < until;
-        while is_wanted() && (0..self.shard_count()).any(|shard| !self.is_settled(shard, false)) {
+        let is_written = || self.streams.iter().all(|stream| stream.lock().is_empty());
+        while is_wanted() && !is_written() {
             let mut jobs: Jobs = (0..self.shard_count())
                 .filter_map(|shard| self.next_job(shard, &mut self.streams[shard].lock()))
                 .collect();
@@ -354,6 +355,19 @@ impl Journal {
             }
             std::thread::sleep(Duration::from_micros(200));
         }
+        !self.is_in_trouble() && is_written()
+    }
+
+    /// The number of the piece that is written.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.streams.first()?.lock().file.as_ref().map(|file| file.generation)
+    }
+
+    /// Up to where the shards' journals are committed.
+    #[must_use]
+    pub fn committed(&self) -> Vec<u64> {
+        self.streams.iter().map(|stream| stream.committed.load(Ordering::SeqCst)).collect()
     }
 
     /// What waits at desks without a tail to bring it along.

@@ -2,6 +2,7 @@
 use super::epoch;
 use super::files::JournalFile;
 use super::format::Policy;
+use super::journal::Journal;
 use super::manifest::{Directory, Manifest};
 use crate::config::{Appendfsync, Config};
 use crate::shared::Shared;
@@ -113,12 +114,19 @@ impl Keeper {
         self.sizes().base
     }
 
-    /// Sees that all that was written is on the disk.
+    /// The journals end, and count up to here: on the disk when this returns.
     ///
     /// # Errors
-    /// The system's.
-    pub fn sync(&self) -> std::io::Result<()> {
-        self.sizes().live.iter().try_for_each(|file| file.sync())
+    /// The system's, in words for the log; then the next start finds out for itself up to where they count.
+    pub fn end(&self, journal: &Journal) -> Result<(), String> {
+        let mut manifest = self.manifest();
+        let pieces = manifest.epochs.last().map_or(&[][..], |epoch| &epoch.pieces);
+        if pieces.iter().all(|piece| Some(piece.generation) != journal.generation()) {
+            // Journals that were to begin with bases, which are not there: no manifest names them.
+            return Ok(());
+        }
+        epoch::settle(&self.directory, &mut manifest, journal.committed())?;
+        self.directory.write_manifest(&manifest).map_err(|error| format!("Can't write the manifest: {error}"))
     }
 
     /// The number of the next piece: higher than that of any file that is or may be in the directory.

@@ -197,6 +197,10 @@ fn carry_out(shared: &Arc<Shared>) -> Result<(), String> {
         std::thread::sleep(LOOK);
     }
     let mut manifest = keeper.manifest();
+    if shared.stopping.load(Ordering::SeqCst) {
+        // It may say already up to where the journals count.
+        return Err("the server stops".to_owned());
+    }
     let mut epoch = match manifest.epochs.last() {
         Some(last) if !is_first => last.clone(),
         _ => Epoch { shards: lsns.len() as u16, pieces: vec![piece], ..Epoch::default() },
@@ -270,7 +274,9 @@ impl Errand for Switch {
     }
 }
 
-/// The server's threads have ended: what was done is brought to the disk, behind a last mark.
+/// The server's threads have ended: what was done is brought to the disk, and the manifest says up to where it counts.
+///
+/// No mark can say it: threads end one by one, and some may have left a unit of which others have carried out their parts.
 pub fn end(shared: &Shared) {
     let journal = &shared.journal;
     if !journal.is_on() {
@@ -278,13 +284,11 @@ pub fn end(shared: &Shared) {
     }
     let strands: Vec<_> = shared.queues.iter().filter_map(|queue| queue.take()).collect();
     let mut shards: Vec<_> = strands.into_iter().map(|strand| strand.shard).collect();
-    if shards.len() == journal.shard_count() {
-        let unit = journal.new_unit();
-        shards.iter_mut().for_each(|shard| journal.mark(shard, unit));
+    if !journal.write_out(&mut shards) {
+        return log::warning(format_args!("The journals could not be written to their end"));
     }
-    journal.write_out(&mut shards);
-    if let Some(Err(error)) = shared.keeper.get().map(Keeper::sync) {
-        log::warning(format_args!("The journals could not be synced at the end: {error}"));
+    if let Some(Err(why)) = shared.keeper.get().map(|keeper| keeper.end(journal)) {
+        log::warning(format_args!("The journals could not be ended: {why}"));
     }
 }
 

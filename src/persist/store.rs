@@ -1,4 +1,5 @@
 //! What journals ask of a disk: the file system, or in tests one that loses its power.
+use crate::chaos::disk;
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -88,16 +89,20 @@ pub struct FileSystem;
 
 impl Store for FileSystem {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Stored>> {
+        let mut naming = disk::naming();
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        naming.made(path);
         Ok(Box::new(file))
     }
     fn open(&self, path: &Path) -> io::Result<Box<dyn Stored>> {
         Ok(Box::new(File::open(path)?))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _naming = disk::naming();
         std::fs::rename(from, to)
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
+        let _naming = disk::naming();
         std::fs::remove_file(path)
     }
     fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
@@ -105,11 +110,15 @@ impl Store for FileSystem {
         Ok(names.flatten().collect())
     }
     fn make_directory(&self, path: &Path) -> io::Result<()> {
+        let _naming = disk::naming();
         std::fs::create_dir_all(path)
     }
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        File::open(path)?.sync_all()
+        let syncing = disk::syncing_names(path);
+        File::open(path)?.sync_all()?;
+        syncing.succeeded();
+        Ok(())
     }
     fn boot(&self) -> [u8; 16] {
         let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -119,7 +128,7 @@ impl Store for FileSystem {
             let pair = std::str::from_utf8(pair).unwrap_or("0");
             *byte = u8::from_str_radix(pair, 16).unwrap_or(0);
         }
-        id
+        disk::boot(id)
     }
 }
 
@@ -128,13 +137,17 @@ impl Stored for File {
         FileExt::read_at(self, bytes, offset)
     }
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let _writing = disk::writing(self.as_raw_fd(), offset, bytes.len());
         FileExt::write_all_at(self, bytes, offset)
     }
     fn len(&self) -> io::Result<u64> {
         self.metadata().map(|facts| facts.len())
     }
     fn sync(&self) -> io::Result<()> {
-        self.sync_data()
+        let syncing = disk::syncing(self.as_raw_fd());
+        self.sync_data()?;
+        syncing.succeeded();
+        Ok(())
     }
     fn fd(&self) -> Option<RawFd> {
         Some(self.as_raw_fd())

@@ -4,7 +4,9 @@
 //! have, and none may have happened without those before it.
 use crate::link::{Command, Link, number, text, words};
 use crate::resp::Reply;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A client.
 pub(crate) trait Client: Send {
@@ -12,8 +14,10 @@ pub(crate) trait Client: Send {
     fn send(&mut self) -> Vec<Command>;
     /// The reply to the next command that was not answered so far.
     fn hear(&mut self, reply: &Reply);
-    /// Nothing that was answered since it was last looked need be there; but what is, is whole.
-    fn forget(&mut self);
+    /// So many steps were answered.
+    fn answered(&self) -> u64;
+    /// Of the steps that were answered no more than these need be there; but what is, is whole.
+    fn expect(&mut self, answered: u64);
     /// Looks at what is left, and goes on from there.
     fn check(&mut self, link: &mut Link) -> Result<(), String>;
 }
@@ -26,11 +30,56 @@ pub(crate) fn clients(prefix: &str) -> Vec<Box<dyn Client>> {
         Box::new(Unit { name: name("mset"), kind: Kind::Mset, sent: 0, answered: 0, heard: 0 }),
         Box::new(Unit { name: name("multi"), kind: Kind::Multi, sent: 0, answered: 0, heard: 0 }),
         Box::new(Unit { name: name("script"), kind: Kind::Script, sent: 0, answered: 0, heard: 0 }),
-        Box::new(Mover { name: name("move"), start: Vec::new(), moves: Vec::new(), answered: 0 }),
+        Box::new(Mover {
+            name: name("move"),
+            start: Vec::new(),
+            moves: Vec::new(),
+            answered: 0,
+            is_filled: false,
+        }),
         Box::new(Queue { name: name("queue"), sent: 0, answered: 0, heard: 0 }),
         Box::new(Stream { name: name("stream"), sent: 0, answered: 0 }),
-        Box::new(Popper { name: name("pop"), sent: 0, answered: 0, popped: BTreeSet::new() }),
+        Box::new(Popper { name: name("pop"), sent: 0, answered: 0, popped: BTreeMap::new() }),
     ]
+}
+
+/// Lets a client work until the server is gone, or `then`, which is called after each of its pipelines, says that it is enough.
+pub(crate) fn work(
+    address: SocketAddr,
+    client: &mut dyn Client,
+    mut then: impl FnMut(&mut Link, &dyn Client) -> bool,
+) {
+    let Some(mut link) = Link::connect(address) else { return };
+    loop {
+        let commands = client.send();
+        if !link.send(&commands) {
+            return;
+        }
+        for _ in &commands {
+            let Some(reply) = link.receive() else { return };
+            client.hear(&reply);
+        }
+        if !then(&mut link, client) {
+            return;
+        }
+    }
+}
+
+/// Sends commands, again and again, until the server is gone.
+pub(crate) fn disturb(address: SocketAddr, commands: &[&[&str]]) {
+    let Some(mut link) = Link::connect(address) else { return };
+    for command in commands.iter().cycle() {
+        if link.ask(command).is_none() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(17));
+    }
+}
+
+/// What clients miss of what they expect.
+pub(crate) fn complaints(address: SocketAddr, clients: &mut [Box<dyn Client>]) -> Vec<String> {
+    let mut link = Link::when_loaded(address);
+    clients.iter_mut().filter_map(|client| client.check(&mut link).err()).collect()
 }
 
 fn assert_within(what: &str, found: u64, answered: u64, sent: u64) -> Result<(), String> {
@@ -66,8 +115,11 @@ impl Client for Setter {
         is_ok(reply);
         self.answered += 1;
     }
-    fn forget(&mut self) {
-        self.answered = 0;
+    fn answered(&self) -> u64 {
+        self.answered
+    }
+    fn expect(&mut self, answered: u64) {
+        self.answered = answered;
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let mut value = |key: u64| link.number(&["GET", &format!("{}:{key}", self.name)]);
@@ -164,8 +216,11 @@ impl Client for Unit {
             self.answered += 1;
         }
     }
-    fn forget(&mut self) {
-        self.answered = 0;
+    fn answered(&self) -> u64 {
+        self.answered
+    }
+    fn expect(&mut self, answered: u64) {
+        self.answered = answered;
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let found = self.found(link);
@@ -185,7 +240,9 @@ struct Mover {
     start: Vec<Vec<String>>,
     /// From which list each move is.
     moves: Vec<usize>,
-    answered: usize,
+    answered: u64,
+    /// The elements were there after a crash: they stay.
+    is_filled: bool,
 }
 
 const ELEMENTS: usize = 20;
@@ -218,21 +275,29 @@ impl Client for Mover {
         assert!(matches!(reply, Reply::Bulk(_) | Reply::NullBulk), "{reply:?}");
         self.answered += 1;
     }
-    fn forget(&mut self) {
-        self.answered = 0;
+    fn answered(&self) -> u64 {
+        self.answered
+    }
+    fn expect(&mut self, answered: u64) {
+        self.answered = answered;
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
-        if self.start.is_empty() {
+        let found = self.found(link);
+        // When it was last looked they were put there, which nobody had promised to keep.
+        let is_empty = found.iter().all(Vec::is_empty) && self.answered == 0;
+        if is_empty && !self.is_filled {
             let elements: Vec<String> = (0..ELEMENTS).map(|element| element.to_string()).collect();
             let mut fill = words(&["RPUSH", &self.list(0)]);
             fill.extend(elements);
             link.call(&fill.iter().map(String::as_str).collect::<Vec<_>>());
             self.start = self.found(link);
+            self.moves.clear();
+            return Ok(());
         }
-        let found = self.found(link);
+        self.is_filled = true;
         let mut lists = self.start.clone();
-        self.moves[..self.answered].iter().for_each(|from| Mover::apply(&mut lists, *from));
-        let mut rest = self.moves[self.answered..].iter();
+        self.moves[..self.answered as usize].iter().for_each(|from| Mover::apply(&mut lists, *from));
+        let mut rest = self.moves[self.answered as usize..].iter();
         while lists != found {
             let Some(from) = rest.next() else {
                 return Err(format!("{}: no moves lead to {found:?}", self.name));
@@ -268,8 +333,11 @@ impl Client for Queue {
         self.heard += 1;
         self.answered += u64::from(self.heard.is_multiple_of(2));
     }
-    fn forget(&mut self) {
-        self.answered = 0;
+    fn answered(&self) -> u64 {
+        self.answered
+    }
+    fn expect(&mut self, answered: u64) {
+        self.answered = answered;
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let len = link.number(&["LLEN", &self.name]);
@@ -304,8 +372,11 @@ impl Client for Stream {
         assert!(matches!(reply, Reply::Bulk(_)), "{reply:?}");
         self.answered += 1;
     }
-    fn forget(&mut self) {
-        self.answered = 0;
+    fn answered(&self) -> u64 {
+        self.answered
+    }
+    fn expect(&mut self, answered: u64) {
+        self.answered = answered;
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let len = link.number(&["XLEN", &self.name]);
@@ -330,7 +401,8 @@ struct Popper {
     name: String,
     sent: u64,
     answered: u64,
-    popped: BTreeSet<String>,
+    /// What was taken out, and by which step.
+    popped: BTreeMap<String, u64>,
 }
 
 impl Popper {
@@ -357,33 +429,39 @@ impl Client for Popper {
         if Popper::adds(self.answered) {
             assert_eq!(*reply, Reply::Int(1));
         } else {
-            self.popped.insert(text(reply));
+            self.popped.insert(text(reply), self.answered);
         }
     }
-    fn forget(&mut self) {
-        self.answered = 0;
-        self.popped.clear();
+    fn answered(&self) -> u64 {
+        self.answered
+    }
+    fn expect(&mut self, answered: u64) {
+        self.answered = answered;
+        self.popped.retain(|_, step| *step <= answered);
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let members: BTreeSet<String> = link.texts(&["SMEMBERS", &self.name]).into_iter().collect();
         let highest = members.iter().filter_map(|member| member.parse().ok()).max().unwrap_or(0);
-        if let Some(back) = members.intersection(&self.popped).next() {
+        if let Some(back) = members.iter().find(|member| self.popped.contains_key(*member)) {
             return Err(format!("{}: {back} was taken out, and is there again", self.name));
         }
         let added = (1..=self.answered).filter(|step| Popper::adds(*step));
         let gone: Vec<u64> = added
-            .filter(|step| !members.contains(&step.to_string()) && !self.popped.contains(&step.to_string()))
+            .filter(|step| {
+                !members.contains(&step.to_string()) && !self.popped.contains_key(&step.to_string())
+            })
             .collect();
         // Who takes out without hearing of it takes no more than there were commands.
         let unheard = (self.answered + 1..=self.sent).filter(|step| !Popper::adds(*step)).count();
         if gone.len() > unheard || highest > self.sent {
             return Err(format!("{}: {gone:?} are gone, {highest} is the highest", self.name));
         }
-        self.popped.extend(gone.iter().map(ToString::to_string));
+        self.popped.extend(gone.iter().map(|step| (step.to_string(), 0)));
         // The next step is one behind all that may have happened.
         let next = self.sent.next_multiple_of(3);
         let unknown = (self.answered + 1..=next).filter(|step| !members.contains(&step.to_string()));
-        self.popped.extend(unknown.map(|step| step.to_string()));
+        self.popped.extend(unknown.map(|step| (step.to_string(), 0)));
+        self.popped.values_mut().for_each(|step| *step = 0);
         (self.sent, self.answered) = (next, next);
         let count = number(&link.call(&["SCARD", &self.name]));
         if count == members.len() as u64 { Ok(()) } else { Err(format!("{}: SCARD {count}", self.name)) }

@@ -130,6 +130,10 @@ fn spawn(flags: &[&str], address: SocketAddr, directory: &Path) -> Child {
 
 fn command(flags: &[&str]) -> Command {
     let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_braid")));
+    // As in a shell, words of the environment may come first.
+    let variable = |word: &&str| word.split_once('=').is_some_and(|(name, _)| name.starts_with("BRAID_"));
+    let (variables, flags) = flags.split_at(flags.iter().take_while(|word| variable(word)).count());
+    command.envs(variables.iter().filter_map(|word| word.split_once('=')));
     // What a test is not about it does not write; its own flags may say otherwise.
     // A configuration file stands before all directives.
     let is_file = flags.first().is_some_and(|first| !first.starts_with('-'));

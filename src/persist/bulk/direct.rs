@@ -35,6 +35,8 @@ impl Direct {
         let file = self.0.run(DmaFile::create(path)).map_err(io::Error::from)?;
         let stream = self.0.run(async {
             let builder = DmaStreamWriterBuilder::new(file);
+            // Its own sync would come before the last block is cut to its length, which was not kept then.
+            let builder = builder.with_sync_on_close_disabled(true);
             builder.with_buffer_size(BUFFER_BYTES).with_write_behind(BUFFERS_AHEAD).build()
         });
         Ok(Writer { executor: Rc::clone(&self.0), stream: Some(stream) })
@@ -69,7 +71,7 @@ impl Writer {
         executor.run(stream.as_mut().expect(HAS_STREAM).write_all(bytes))
     }
 
-    /// Writes what is left, syncs and closes.
+    /// Writes what is left and closes. The file is the caller's to sync.
     pub(super) fn finish(mut self) -> io::Result<()> {
         let mut stream = self.stream.take().expect(HAS_STREAM);
         self.executor.run(async move {

@@ -25,7 +25,7 @@ pub(super) fn write(snapshot: &Snapshot, receiver: &Receiver<Message>) -> Outcom
     if let Err(why) = &result {
         snapshot.fail(why);
         // The disk that failed may refuse this too.
-        paths.iter().for_each(|path| drop(std::fs::remove_file(temporary(path))));
+        paths.iter().for_each(|path| drop(FileSystem.remove(&temporary(path))));
     }
     let bytes = *result.as_ref().unwrap_or(&0);
     Outcome { result: result.map(|_| ()), bytes, keys: work.keys }
@@ -150,7 +150,7 @@ impl Work<'_> {
             bytes += file.end().map_err(|error| format!("Write error saving DB on disk: {error}"))?;
         }
         for path in paths {
-            let moved = std::fs::rename(temporary(path), path);
+            let moved = FileSystem.rename(&temporary(path), path);
             moved.map_err(|error| failure("moving", path, &error))?;
         }
         let mut directories: Vec<&Path> = paths.iter().filter_map(|path| path.parent()).collect();

@@ -1,0 +1,123 @@
+//! Servers whose power fails under load, and whose disk then holds no more than what it had been made to keep: all that was promised is there.
+//!
+//! The server is a real one, with its rings, clerks and bulk files; under it lies [`braid::chaos::disk`]. The power fails at once, at some
+//! operation of the disk, after the process was killed, or under one that was about to restore. `BRAID_POWERCUTS=20` cuts it so many times as often,
+//! `BRAID_SEED=123` chooses other moments.
+#![cfg(feature = "chaos")]
+
+#[path = "support/braid.rs"]
+#[expect(dead_code, reason = "other tests ask more of a process")]
+mod braid_process;
+#[path = "simulation/dice.rs"]
+mod dice;
+#[path = "crash/link.rs"]
+mod link;
+#[path = "crash/load.rs"]
+mod load;
+#[path = "support/resp.rs"]
+mod resp;
+#[path = "powercut/trial.rs"]
+mod trial;
+
+use braid_process::tell;
+use std::time::Duration;
+use trial::{Plan, Promise, Tally, Trial};
+
+const IN_THE_MIDST: &[&[&str]] = &[&["BGREWRITEAOF"], &["BGSAVE"]];
+
+fn times() -> usize {
+    std::env::var("BRAID_POWERCUTS").map_or(1, |text| text.parse().expect("a number"))
+}
+
+/// Cuts the power of a server like this so often; nothing that was promised may be missing.
+fn cut(plan: Plan, cuts: usize) -> Tally {
+    let mut trial = Trial::begin(plan);
+    for number in 1..=cuts * times() {
+        if let Err(why) = trial.cut() {
+            panic!("after cut {number} of {plan:?}:\n{why}");
+        }
+    }
+    tell(&format!("{plan:?}: {:?}", trial.tally));
+    trial.tally
+}
+
+#[test]
+fn always_keeps_all_that_was_acknowledged() {
+    for io in ["auto", "epoll"] {
+        let plan = Plan { io, promise: Promise::Acknowledged, ..Plan::new("always") };
+        let tally = cut(plan, 6);
+        assert!(tally.kept > 1000, "{tally:?}");
+        cut(Plan { commands: IN_THE_MIDST, ..plan }, 4);
+    }
+}
+
+#[test]
+fn everysec_keeps_all_but_the_last_seconds() {
+    for io in ["auto", "epoll"] {
+        let plan =
+            Plan { io, promise: Promise::AllButTheLast(Duration::from_secs(3)), ..Plan::new("everysec") };
+        // Long enough for something to be older than that.
+        let long = Plan { work: (3500, 5000), commands: IN_THE_MIDST, ..plan };
+        let tally = cut(long, 1);
+        assert!(tally.kept > 100, "{tally:?}");
+        let tally = cut(Plan { work: (50, 1500), ..plan }, 3);
+        assert!(tally.lost > 100, "the power fails, and nothing is lost: {tally:?}");
+    }
+}
+
+#[test]
+fn what_nobody_synced_is_a_prefix_of_what_was_done() {
+    for io in ["auto", "epoll"] {
+        let plan = Plan { io, commands: IN_THE_MIDST, ..Plan::new("no") };
+        let tally = cut(plan, 4);
+        assert!(tally.lost > 100, "the power fails, and nothing is lost: {tally:?}");
+    }
+}
+
+/// What was on the disk stays there, whichever operation of a rewrite, a snapshot or another policy's beginning is the last.
+#[test]
+fn rewrites_and_snapshots_lose_nothing() {
+    let rewrite: &[&[&str]] = &[&["BGREWRITEAOF"]];
+    let busy: &[&[&str]] = &[&["CONFIG", "SET", "appendfsync", "no"], &["BGREWRITEAOF"], &["BGSAVE"]];
+    for (io, commands) in [("auto", rewrite), ("epoll", busy)] {
+        let plan = Plan { io, commands, is_quiet: true, work: (20, 150), ..Plan::new("everysec") };
+        let tally = cut(plan, 7);
+        assert!(tally.kept > 500, "{tally:?}");
+    }
+}
+
+#[test]
+fn policies_may_change_under_load() {
+    let commands: &[&[&str]] = &[
+        &["CONFIG", "SET", "appendfsync", "always"],
+        &["BGREWRITEAOF"],
+        &["CONFIG", "SET", "appendfsync", "everysec"],
+        &["CONFIG", "SET", "appendfsync", "no"],
+        &["BGSAVE"],
+    ];
+    cut(Plan { commands, work: (50, 2500), ..Plan::new("everysec") }, 4);
+}
+
+/// Without journals it is what was saved that is there: the last file that was whole, or a later one.
+#[test]
+fn snapshots_are_there_or_those_before_them() {
+    for io in ["auto", "epoll"] {
+        let plan =
+            Plan { io, is_saved: true, commands: &[&["BGSAVE"]], promise: Promise::Saved, ..Plan::new("no") };
+        cut(plan, 4);
+    }
+}
+
+/// What is promised of a disk that keeps what it is told to, one that does not cannot keep.
+#[test]
+fn a_disk_that_lies_is_noticed() {
+    for (policy, lie, commands) in
+        [("always", "bytes", &[][..]), ("always", "names", IN_THE_MIDST), ("everysec", "boot", &[])]
+    {
+        let promise = if lie == "boot" { Promise::Nothing } else { Promise::Acknowledged };
+        let plan = Plan { lie: Some(lie), work: (50, 400), promise, commands, ..Plan::new(policy) };
+        let mut trial = Trial::begin(plan);
+        let noticed = (0..20).find_map(|_| trial.cut().err());
+        assert!(noticed.is_some(), "it lies about {lie}, and no cut of the power shows it");
+    }
+}
