@@ -142,7 +142,7 @@ fn waitaof(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
         ));
     }
     if local == 0 && replicas == 0 || cx.conn.session.executing.is_some() {
-        let is_synced = cx.core.is_synced(&cx.core.journal_ends());
+        let is_synced = cx.core.shared.journal.is_on_disk(&cx.core.journal_ends());
         cx.reply.array(2);
         cx.reply.integer(i64::from(is_synced));
         cx.reply.integer(0);

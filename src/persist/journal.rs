@@ -29,6 +29,8 @@ const WRITE_OUT_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Journal {
     is_on: AtomicBool,
+    /// A manifest names what is written.
+    is_named: AtomicBool,
     streams: Box<[Stream]>,
     commit: Mutex<Commit>,
     next_unit: AtomicU64,
@@ -63,6 +65,7 @@ impl Journal {
         };
         Journal {
             is_on: AtomicBool::new(false),
+            is_named: AtomicBool::new(false),
             streams: (0..shard_count).map(|_| stream()).collect(),
             commit: Mutex::new(Commit::new(&vec![0; shard_count])),
             next_unit: AtomicU64::new(1),
@@ -87,8 +90,14 @@ impl Journal {
         self.is_on.store(true, Ordering::SeqCst);
     }
 
+    /// A manifest names the files: from now on a restart finds what is in them.
+    pub fn named(&self) {
+        self.is_named.store(true, Ordering::SeqCst);
+    }
+
     /// Ends them: shards have no tails any more, and what was under way is done.
     pub fn end(&self) {
+        self.is_named.store(false, Ordering::SeqCst);
         self.is_on.store(false, Ordering::SeqCst);
     }
 
@@ -450,6 +459,13 @@ impl Journal {
     #[must_use]
     pub fn is_in_trouble(&self) -> bool {
         self.is_in_trouble.load(Ordering::Relaxed)
+    }
+
+    /// Whether all shards' journals are on the disk up to here, and a restart would find them.
+    #[must_use]
+    pub fn is_on_disk(&self, ends: &[u64]) -> bool {
+        let is_synced = |(shard, end): (usize, &u64)| self.synced(shard) >= *end;
+        self.is_on() && self.is_named.load(Ordering::SeqCst) && ends.iter().enumerate().all(is_synced)
     }
 
     /// Up to where a shard's journal is on the disk.

@@ -179,6 +179,7 @@ impl Keeper {
         *self.sizes() = Sizes { settled: base, live: files.clone(), base };
         shared.journal.resume_at(&vec![0; shards.len()]);
         shared.journal.begin(1);
+        shared.journal.named();
         shared.journal.gather();
         let policy = policy_of(&shared.config());
         for (shard, file) in shards.iter_mut().zip(files) {

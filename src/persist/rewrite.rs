@@ -210,6 +210,7 @@ fn carry_out(shared: &Arc<Shared>) -> Result<(), String> {
     let rewritten = Manifest { bases: names, epochs: vec![epoch] };
     keeper.directory.write_manifest(&rewritten).map_err(told)?;
     *manifest = rewritten;
+    shared.journal.named();
     keeper.rewrote(&manifest, files, outcome.bytes);
     drop(manifest);
     if shared.journal.rebased(&ends) {

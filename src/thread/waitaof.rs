@@ -26,12 +26,6 @@ impl Core {
         (0..self.shared.shard_count()).map(|shard| self.shared.journal.appended(shard)).collect()
     }
 
-    /// Whether the journals are on the disk up to there.
-    pub(crate) fn is_synced(&self, ends: &[u64]) -> bool {
-        let journal = &self.shared.journal;
-        journal.is_on() && ends.iter().enumerate().all(|(shard, end)| journal.synced(shard) >= *end)
-    }
-
     /// Answers a connection when what was written so far is on the disk, or its time is over.
     pub(crate) fn wait_for_sync(&mut self, conn: &mut Conn, (local, replicas): (i64, i64), until_ms: i64) {
         let sequence = conn.expect(Assembly::Plain, 1, 0);
@@ -49,7 +43,7 @@ impl Core {
     /// Answers those whose waiting is over.
     pub fn end_sync_waits(&mut self) {
         for wait in std::mem::take(&mut self.sync_waits) {
-            let is_synced = self.is_synced(&wait.ends);
+            let is_synced = self.shared.journal.is_on_disk(&wait.ends);
             if wait.until_ms > self.now_ms && (!is_synced || wait.in_vain) {
                 if self.is_there(wait.token) {
                     self.sync_waits.push(wait);
