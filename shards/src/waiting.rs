@@ -56,6 +56,26 @@ pub struct Wait {
     pub until_ms: Option<i64>,
     /// The command to run then, where it is another than came (XREAD's `$` has become an id).
     pub args: Option<Vec<Box<[u8]>>>,
+    /// It may come by itself, without anybody's doing.
+    pub looks: Option<Looks>,
+}
+
+/// When to look whether something has come by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// What is known now comes then, ms since 1970.
+    pub first_ms: i64,
+    /// What is not known yet is looked for so often, in ms.
+    pub every_ms: i64,
+}
+
+impl Looks {
+    /// When the next look is, ms since 1970.
+    #[must_use]
+    pub fn next_ms(self, now_ms: i64) -> i64 {
+        let next_ms = now_ms.saturating_add(self.every_ms.max(1));
+        if self.first_ms > now_ms { next_ms.min(self.first_ms) } else { next_ms }
+    }
 }
 
 const WAITING: u8 = 0;

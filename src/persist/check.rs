@@ -160,6 +160,20 @@ impl<W: Write, R: BufRead> Checker<'_, W, R> {
     }
 }
 
+/// What is in a file that is in memory, in words. `checks_sums` tells whether an RDB file's checksum counts.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn examine(bytes: &[u8], checks_sums: bool) -> Result<String, Trouble> {
+    let (mut census, mut window) = (Census::default(), Window::new(bytes));
+    if rdb::is_rdb(bytes) {
+        census.has_rdb = true;
+        rdb::read(&mut window, &mut census, checks_sums)?;
+    }
+    log::read(&mut window, &mut census)?;
+    Ok(census.describe())
+}
+
 fn read(path: &Path, census: &mut Census) -> Result<End, Trouble> {
     let unreadable = |error: io::Error| Trouble::new(format!("it cannot be read: {error}"));
     let mut window = Window::new(File::open(path).map_err(unreadable)?);

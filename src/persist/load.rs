@@ -88,6 +88,29 @@ impl Loader {
     }
 }
 
+/// Loads a file that is in memory, an RDB file or a log of commands, into shards that are empty; they come back with all that
+/// was loaded before something was found wrong. Checksums do not count.
+///
+/// # Errors
+/// What is wrong with it, and where.
+#[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
+pub fn load_bytes(
+    bytes: &[u8],
+    shards: Vec<Box<Shard>>,
+    shared: &Arc<Shared>,
+    plan: Plan,
+) -> (Vec<Box<Shard>>, Result<(), Trouble>) {
+    let mut appliers = match Appliers::start(shards, shared, plan) {
+        Ok(appliers) => appliers,
+        Err(trouble) => return (Vec::new(), Err(trouble)),
+    };
+    let mut intake = Intake::new(&mut appliers, &shared.progress);
+    intake.checks_sums = false;
+    let outcome = intake.log(bytes);
+    let (shards, finished) = appliers.finish();
+    (shards, outcome.and(finished))
+}
+
 /// Puts the shards where their threads find them. From now on clients are served.
 #[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
 fn send_home(shards: Vec<Box<Shard>>, shared: &Shared) {

@@ -13,7 +13,7 @@ use crate::table::CommandId;
 use shards::keyspace::hash::{KeyedMap, keyed_map};
 use shards::reply::Reply;
 use shards::slot::{shard_of_slot, slot_of};
-use shards::waiting::{Served, Waiter};
+use shards::waiting::{Looks, Served, Waiter};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,6 +26,8 @@ struct Ticket {
     sequence: u64,
     /// Ms since 1970; none waits for ever.
     until_ms: Option<i64>,
+    /// When it is looked again whether what it waits for has come by itself, ms since 1970.
+    again_ms: Option<i64>,
     /// What it is told when its time is over.
     in_vain: Vec<u8>,
     /// It waits for keys.
@@ -74,7 +76,7 @@ impl Core {
         self.keep_waiting(
             conn,
             ticket,
-            Ticket { token: conn.token, sequence, until_ms, in_vain: reply, waiter: None },
+            Ticket { token: conn.token, sequence, until_ms, again_ms: None, in_vain: reply, waiter: None },
         );
     }
 
@@ -89,9 +91,10 @@ impl Core {
         let mut nothing = Reply::new(waiter.resp);
         nothing.null_array();
         let (ticket, until_ms) = (waiter.ticket, waiter.wait.until_ms);
-        let in_vain = nothing.bytes;
-        let waiter = Some((id, waiter));
-        self.keep_waiting(conn, ticket, Ticket { token: conn.token, sequence, until_ms, in_vain, waiter });
+        let again_ms = waiter.wait.looks.map(|looks| looks.next_ms(self.now_ms));
+        let (in_vain, waiter) = (nothing.bytes, Some((id, waiter)));
+        let token = conn.token;
+        self.keep_waiting(conn, ticket, Ticket { token, sequence, until_ms, again_ms, in_vain, waiter });
     }
 
     fn keep_waiting(&mut self, conn: &mut Conn, number: u64, ticket: Ticket) {
@@ -99,18 +102,34 @@ impl Core {
         conn.ticket = Some(number);
         // Nobody is there to be answered.
         conn.dead |= conn.ended;
-        self.waits.due.extend(ticket.until_ms.map(|at| (at, number)));
+        self.waits
+            .due
+            .extend([ticket.until_ms, ticket.again_ms].into_iter().flatten().map(|at| (at, number)));
         self.waits.tickets.insert(number, ticket);
     }
 
-    /// Answers those whose time has come.
+    /// Answers those whose time has come, and looks for those who wait for what comes by itself.
     pub fn end_waits(&mut self) {
         while let Some(&(at, number)) = self.waits.due.first()
             && at <= self.now_ms
         {
             self.waits.due.pop_first();
-            self.end_wait(number, None);
+            match self.waits.tickets.get(&number) {
+                Some(ticket) if ticket.until_ms.is_none_or(|until_ms| until_ms > at) => {
+                    self.look_again(number)
+                }
+                _ => self.end_wait(number, None),
+            }
         }
+    }
+
+    /// Looks whether what a connection waits for has come by itself, and says when to look next.
+    fn look_again(&mut self, number: u64) {
+        let Some(ticket) = self.waits.tickets.get_mut(&number) else { return };
+        let looks: Option<Looks> = ticket.waiter.as_ref().and_then(|(_, waiter)| waiter.wait.looks);
+        ticket.again_ms = looks.map(|looks| looks.next_ms(self.now_ms));
+        self.waits.due.extend(ticket.again_ms.map(|at| (at, number)));
+        self.try_again(number);
     }
 
     /// Ends the waiting of a connection: it is told `why`, or what it is told when its time is over.
@@ -137,7 +156,7 @@ impl Core {
     /// The waiting of a ticket is over: with this reply, or in vain.
     fn settle_ticket(&mut self, number: u64, reply: Option<Vec<u8>>) {
         let Some(ticket) = self.waits.tickets.remove(&number) else { return };
-        if let Some(at) = ticket.until_ms {
+        for at in [ticket.until_ms, ticket.again_ms].into_iter().flatten() {
             self.waits.due.remove(&(at, number));
         }
         let is_served = reply.is_some();
@@ -206,7 +225,8 @@ impl Core {
         set
     }
 
-    /// What a connection waited for came, and another shard is needed to take it: its command is entered again.
+    /// What a connection waited for came, and another shard is needed to take it, or it may have come by itself: its command
+    /// is entered again.
     fn try_again(&mut self, number: u64) {
         let Some(Ticket { token, waiter: Some((id, waiter)), .. }) = self.waits.tickets.get(&number) else {
             return;

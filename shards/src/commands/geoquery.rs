@@ -2,8 +2,8 @@
 use super::Args;
 use super::options::integer;
 use crate::fault::{Fault, NOT_FLOAT, SYNTAX};
-use crate::geo::{Position, Shape, decode};
-use crate::number::parse_f64;
+use crate::geo::{Polygon, Position, Shape, decode};
+use crate::number::{parse_f64, parse_i64};
 use crate::values::Zset;
 
 const NOT_A_UNIT: Fault = Fault::new("ERR unsupported unit provided. please use M, KM, FT, MI");
@@ -11,6 +11,8 @@ const NO_MEMBER: Fault = Fault::new("ERR could not decode requested zset member"
 const COUNT_RANGE: Fault = Fault::new("ERR COUNT must be > 0");
 const ANY_OF_ALL: Fault = Fault::new("ERR the ANY argument requires COUNT argument");
 const NEGATIVE_RADIUS: Fault = Fault::new("ERR radius cannot be negative");
+const BAD_VERTEX_COUNT: Fault = Fault::new("ERR invalid number of vertices");
+const FEW_VERTICES: Fault = Fault::new("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
 const NEGATIVE_SIDE: Fault = Fault::new("ERR height or width cannot be negative");
 
 /// Which command asks: where its source stands and what its words may be.
@@ -49,7 +51,7 @@ impl With {
 }
 
 /// A search as it was asked for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Query<'a> {
     /// None only where the source is missing.
     pub(super) centre: Option<Position>,
@@ -150,7 +152,15 @@ impl<'a> Query<'a> {
     /// The same for the words that only GEOSEARCH and GEOSEARCHSTORE have.
     fn take_place(&mut self, word: &[u8], words: &[&[u8]], source: Option<&Zset>) -> Result<usize, Fault> {
         let is_circle = matches!(self.shape, Some(Shape::Circle { .. }));
+        let is_box = matches!(self.shape, Some(Shape::Box { .. }));
+        let is_polygon = matches!(self.shape, Some(Shape::Polygon(_)));
         match (word, words) {
+            (b"bypolygon", [_, count, places @ ..]) if !places.is_empty() => {
+                // It has a centre of its own.
+                let is_alone = self.shape.is_none() && self.centre.is_none() && !self.from_member;
+                if is_polygon || is_alone { self.take_polygon(count, places) } else { Err(SYNTAX) }
+            }
+            _ if is_polygon => Err(SYNTAX),
             (b"frommember", [_, member, ..]) if self.centre.is_none() || self.from_member => {
                 self.from_member = true;
                 if let Some(source) = source {
@@ -166,7 +176,7 @@ impl<'a> Query<'a> {
                 self.take_circle(radius, unit)?;
                 Ok(3)
             }
-            (b"bybox", [_, width, height, unit, ..]) if !is_circle => {
+            (b"bybox", [_, width, height, unit, ..]) if self.shape.is_none() || is_box => {
                 let side = |text, what| {
                     parse_f64(text).ok_or_else(|| Fault::text(format!("ERR need numeric {what}")))
                 };
@@ -180,6 +190,23 @@ impl<'a> Query<'a> {
             }
             _ => Err(SYNTAX),
         }
+    }
+
+    /// A polygon of so many places; how many arguments it and its word are.
+    fn take_polygon(&mut self, count: &[u8], places: &[&[u8]]) -> Result<usize, Fault> {
+        let count = parse_i64(count).and_then(|count| i32::try_from(count).ok()).ok_or(BAD_VERTEX_COUNT)?;
+        let (pairs, _) = places.as_chunks::<2>();
+        let vertices =
+            usize::try_from(count).ok().and_then(|count| pairs.get(..count)).ok_or(FEW_VERTICES)?;
+        if vertices.len() < Polygon::VERTICES_MIN {
+            return Err(FEW_VERTICES);
+        }
+        let vertices = vertices.iter().map(|[longitude, latitude]| position(longitude, latitude));
+        let polygon = Polygon::new(vertices.collect::<Result<_, _>>()?).ok_or(FEW_VERTICES)?;
+        self.unit = 1.0;
+        self.centre = Some(polygon.centre());
+        self.shape = Some(Shape::Polygon(polygon));
+        Ok(2 + 2 * count as usize)
     }
 
     fn take_circle(&mut self, radius: &[u8], unit: &[u8]) -> Result<(), Fault> {

@@ -28,7 +28,8 @@ const FROM: Arg = Arg::new(
         Arg::new("member", ArgKind::String).token("FROMMEMBER"),
         Arg::new("fromlonlat", ArgKind::Block(&[LONGITUDE, LATITUDE])).token("FROMLONLAT"),
     ]),
-);
+)
+.optional();
 const BY: Arg = Arg::new(
     "by",
     ArgKind::OneOf(&[
@@ -41,6 +42,14 @@ const BY: Arg = Arg::new(
                 UNIT,
             ]),
         ),
+        Arg::new(
+            "polygon",
+            ArgKind::Block(&[
+                Arg::new("num-vertices", ArgKind::Integer).token("BYPOLYGON"),
+                Arg::new("vertices", ArgKind::Block(&[LONGITUDE, LATITUDE])).multiple(),
+            ]),
+        )
+        .since("9.0.0"),
     ]),
 );
 const ORDER: Arg =
@@ -71,6 +80,7 @@ const STORE: Arg = Arg::new(
 )
 .optional();
 const UPPERCASE: (&str, &str) = ("7.0.0", "Units in upper case.");
+const POLYGON_ADDED: (&str, &str) = ("9.0.0", "The word `BYPOLYGON`.");
 const ANY_ADDED: (&str, &str) = ("6.2.0", "The word `ANY` behind `COUNT`.");
 
 /// A key behind a word, sought from an argument on.
@@ -89,9 +99,9 @@ const GEOSEARCH: Command = Command {
         arity: -7,
         flags: Flags::READ,
         keys: &[READS],
-        summary: "Returns the members within a circle or a box.",
+        summary: "Returns the members within a circle, a box or a polygon.",
         since: "6.2.0",
-        history: &[UPPERCASE],
+        history: &[UPPERCASE, POLYGON_ADDED],
         args: &[Arg::key("key", 0), FROM, BY, ORDER, COUNT, WITHCOORD, WITHDIST, WITHHASH],
         ..SEARCH
     },
@@ -108,9 +118,9 @@ const GEOSEARCHSTORE: Command = Command {
             KeySpec::one(KeyFlags::OW.and(KeyFlags::UPDATE), 1),
             KeySpec::one(KeyFlags::RO.and(KeyFlags::ACCESS), 2),
         ],
-        summary: "Stores the members within a circle or a box in a key.",
+        summary: "Stores the members within a circle, a box or a polygon in a key.",
         since: "6.2.0",
-        history: &[UPPERCASE],
+        history: &[UPPERCASE, POLYGON_ADDED],
         args: &[
             Arg::key("destination", 0),
             Arg::key("source", 1),
@@ -269,7 +279,7 @@ fn search(cx: &mut Call<'_>, args: Args<'_>, form: Form) -> Outcome {
 /// The positions that a search finds, in the order and as many as it asks for.
 fn find<'a>(zset: &'a Zset, query: &Query<'_>) -> Vec<Point<'a>> {
     let mut points: Vec<Point<'a>> = Vec::new();
-    let (Some(centre), Some(shape)) = (query.centre, query.shape) else { return points };
+    let (Some(centre), Some(shape)) = (query.centre, &query.shape) else { return points };
     let finder = Finder::new(centre, shape);
     let enough = query.count.filter(|_| query.any).unwrap_or(usize::MAX);
     for cell in cells(centre, shape) {

@@ -89,6 +89,7 @@ pub(super) fn wait_or_nothing(
         destination: destination.map(Into::into),
         until_ms,
         args: None,
+        looks: None,
     };
     let is_move = destination.is_some();
     if !cx.wait_for(wait) {

@@ -13,7 +13,7 @@ use crate::reply::Reply;
 use crate::spec::{Arg, ArgKind, Begin, Find, Flags, KeyFlags, KeySpec, Spec};
 use crate::values::stream::{ConsumerId, Group, Id, Pending, Walk};
 use crate::values::{Kind, Stream};
-use crate::waiting::{Awaits, Wait};
+use crate::waiting::{Awaits, Looks, Wait};
 
 pub(super) const COMMANDS: &[Command] = &[XREAD, XREADGROUP];
 
@@ -21,6 +21,8 @@ const GROUP_IN_XREAD: Fault =
     Fault::new("ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.");
 const NOACK_IN_XREAD: Fault =
     Fault::new("ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.");
+/// How often, at the most and at the least, it is looked for what has been pending for long, in ms.
+const LOOKS_MS: (i64, i64) = (50, 1000);
 const CLAIM_IN_XREAD: Fault =
     Fault::new("ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead.");
 const GROUP_MISSING: Fault = Fault::new("ERR Missing GROUP option for XREADGROUP");
@@ -276,14 +278,33 @@ impl<'a> Reading<'a> {
             From::Id(id) => Box::from(id.text(&mut [0; 41])),
             From::New => Box::from(*id),
         });
-        let now_ms = cx.now_ms;
+        let (now_ms, looks) = (cx.now_ms, self.looks(cx));
         cx.wait_for(Wait {
             awaits: if self.group.is_some() { Awaits::Group } else { Awaits::Stream },
             keys: self.keys.iter().map(|key| (*key).into()).collect(),
             destination: None,
             until_ms: (block_ms > 0).then(|| now_ms + block_ms),
             args: Some(words.iter().map(|word| Box::from(*word)).chain(ids).collect()),
+            looks,
         })
+    }
+
+    /// When to look for what is pending for as long as CLAIM wants, which nobody tells of: when that which is pending now is, and
+    /// every now and then for what others get meanwhile.
+    fn looks(&self, cx: &mut Call<'_>) -> Option<Looks> {
+        let (idle_ms, (group, _)) = (self.claim_ms?, self.group?);
+        let mut first_ms = i64::MAX;
+        for name in self.keys {
+            let key = cx.key(name);
+            if cx.is_in_hand(key.hashed.slot)
+                && let Ok(Some(stream)) = cx.keys.read::<Stream>(key)
+                && let Some((_, oldest)) =
+                    stream.group(group).and_then(|group| group.pending_until(i64::MAX).next())
+            {
+                first_ms = first_ms.min(oldest.delivered_at_ms.saturating_add(idle_ms));
+            }
+        }
+        Some(Looks { first_ms, every_ms: (idle_ms / 8).clamp(LOOKS_MS.0, LOOKS_MS.1) })
     }
 
     /// The same of one stream for a group.

@@ -1,9 +1,9 @@
 //! Which cells of the grid a search has to visit.
 use super::hash::{Cell, STEP_MAX};
-use super::{EARTH_RADIUS, Position, degrees, radians};
+use super::{EARTH_RADIUS, Polygon, Position, degrees, radians};
 
 /// What a search covers round its centre; lengths in metres.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Shape {
     /// All within a distance.
     Circle {
@@ -17,21 +17,24 @@ pub enum Shape {
         /// From south to north.
         height: f64,
     },
+    /// All inside a polygon, whose centre it is.
+    Polygon(Polygon),
 }
 
 /// Edges of what a shape covers, in degrees; they may lie beyond the map.
-struct Bounds {
-    west: f64,
-    east: f64,
-    south: f64,
-    north: f64,
+pub(super) struct Bounds {
+    pub(super) west: f64,
+    pub(super) east: f64,
+    pub(super) south: f64,
+    pub(super) north: f64,
 }
 
 impl Shape {
-    fn bounds(self, centre: Position) -> Bounds {
+    fn bounds(&self, centre: Position) -> Bounds {
         let (width, height) = match self {
-            Shape::Circle { radius } => (radius, radius),
+            Shape::Circle { radius } => (*radius, *radius),
             Shape::Box { width, height } => (width / 2.0, height / 2.0),
+            Shape::Polygon(polygon) => return polygon.bounds(),
         };
         let north_delta = degrees(height / EARTH_RADIUS);
         // Meridians are closest where the shape is nearest to a pole.
@@ -47,9 +50,10 @@ impl Shape {
     }
 
     /// The distance from the centre to what is furthest from it.
-    fn reach(self) -> f64 {
+    fn reach(&self, centre: Position) -> f64 {
         match self {
-            Shape::Circle { radius } => radius,
+            Shape::Circle { radius } => *radius,
+            Shape::Polygon(polygon) => polygon.reach(centre),
             Shape::Box { width, height } => {
                 ((width / 2.0) * (width / 2.0) + (height / 2.0) * (height / 2.0)).sqrt()
             }
@@ -58,9 +62,9 @@ impl Shape {
 }
 
 /// The cells that together cover a shape, each once, in the order in which Redis visits them.
-pub fn cells(centre: Position, shape: Shape) -> impl Iterator<Item = Cell> {
+pub fn cells(centre: Position, shape: &Shape) -> impl Iterator<Item = Cell> + use<> {
     let bounds = shape.bounds(centre);
-    let mut cell = Cell::of(centre, estimate_step(shape.reach(), centre.latitude));
+    let mut cell = Cell::of(centre, estimate_step(shape.reach(centre), centre.latitude));
     if cell.step > 1 && falls_short(cell, &bounds) {
         cell = Cell::of(centre, cell.step - 1);
     }

@@ -57,24 +57,25 @@ fn latitude_distance(from: Position, to: Position) -> f64 {
 
 /// Finds which positions are within a shape.
 #[derive(Clone, Copy, Debug)]
-pub struct Finder {
+pub struct Finder<'a> {
     origin: Origin,
-    shape: Shape,
+    shape: &'a Shape,
     /// Positions beyond this latitude difference, in degrees, are out; so are those with a greater haversine. Both are a little
     /// greater than they need to be: what they let through is measured.
     latitude_reach: f64,
     haversine_reach: f64,
 }
 
-impl Finder {
+impl<'a> Finder<'a> {
     /// One for a shape around a position.
     #[must_use]
-    pub fn new(centre: Position, shape: Shape) -> Finder {
+    pub fn new(centre: Position, shape: &'a Shape) -> Finder<'a> {
         /// More than all rounding.
         const SLACK: f64 = 1.0 + 1e-6;
         let reach = match shape {
-            Shape::Circle { radius } => radius,
+            Shape::Circle { radius } => *radius,
             Shape::Box { height, .. } => height / 2.0,
+            Shape::Polygon(_) => f64::INFINITY,
         };
         let half_angle = reach / EARTH_RADIUS / 2.0;
         let haversine_reach = match shape {
@@ -100,8 +101,9 @@ impl Finder {
                     Some(haversine) => arc(haversine),
                     None => latitude_distance(centre, to),
                 };
-                if distance > radius { None } else { Some(distance) }
+                if distance > *radius { None } else { Some(distance) }
             }
+            Shape::Polygon(polygon) => polygon.contains(to).then(|| self.origin.distance(to)),
             Shape::Box { width, height } => {
                 let across = Position { latitude: to.latitude, ..centre };
                 if latitude_distance(to, centre) > height / 2.0 || distance(to, across) > width / 2.0 {

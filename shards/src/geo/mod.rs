@@ -5,11 +5,13 @@
 mod area;
 mod distance;
 mod hash;
+mod polygon;
 mod text;
 
 pub use area::{Shape, cells};
 pub use distance::{Finder, distance};
 pub use hash::{Cell, STEP_MAX, decode, encode, geohash_text};
+pub use polygon::Polygon;
 pub use text::{coordinate_text, distance_text};
 
 /// A place: longitude and latitude in degrees.

@@ -29,9 +29,10 @@ fn shapes() -> impl Strategy<Value = Shape> {
 }
 
 /// What [`Finder`] says, without its short cuts.
-fn is_within(centre: Position, shape: Shape, to: Position) -> bool {
+fn is_within(centre: Position, shape: &Shape, to: Position) -> bool {
     match shape {
-        Shape::Circle { radius } => distance(centre, to) <= radius,
+        Shape::Circle { radius } => distance(centre, to) <= *radius,
+        Shape::Polygon(polygon) => polygon.contains(to),
         Shape::Box { width, height } => {
             let north = Position { longitude: to.longitude, ..centre };
             let east = Position { latitude: to.latitude, ..centre };
@@ -58,6 +59,7 @@ proptest! {
         let (width, height) = match shape {
             Shape::Circle { radius } => (radius, radius),
             Shape::Box { width, height } => (width / 2.0, height / 2.0),
+            Shape::Polygon(_) => unreachable!("those of the next test"),
         };
         let near = Position {
             latitude: centre.latitude + degrees(north * height / EARTH_RADIUS),
@@ -65,12 +67,46 @@ proptest! {
                 + degrees(east * width / EARTH_RADIUS / radians(centre.latitude).cos()),
         };
         let score = encode(near) as f64;
-        let found = Finder::new(centre, shape).find(decode(score));
-        prop_assert_eq!(found.is_some(), is_within(centre, shape, decode(score)));
+        let found = Finder::new(centre, &shape).find(decode(score));
+        prop_assert_eq!(found.is_some(), is_within(centre, &shape, decode(score)));
         if let Some(length) = found {
             prop_assert_eq!(length, distance(centre, decode(score)));
             let holds = |cell: Cell| (cell.scores().0..cell.scores().1).contains(&score);
-            prop_assert_eq!(cells(centre, shape).filter(|cell| holds(*cell)).count(), 1);
+            prop_assert_eq!(cells(centre, &shape).filter(|cell| holds(*cell)).count(), 1);
+        }
+    }
+
+    /// What is inside a polygon is inside one of the triangles it is made of, and found in one of the cells.
+    #[test]
+    fn what_is_inside_a_polygon_is_found_in_one_of_the_cells(
+        middle in positions(),
+        // So far from the middle is each vertex, in degrees.
+        radii in prop::collection::vec(0.01..20.0f64, 3..9),
+        (east, north) in (-20.0..20.0f64, -20.0..20.0f64),
+    ) {
+        let turn = |index: usize| index as f64 / radii.len() as f64 * std::f64::consts::TAU;
+        let beside = |east: f64, north: f64| Position {
+            longitude: middle.longitude + east,
+            latitude: middle.latitude + north,
+        };
+        let vertex = |index: usize| {
+            let radius = radii[index % radii.len()];
+            beside(radius * turn(index).cos(), radius * turn(index).sin())
+        };
+        let all = Polygon::new((0..radii.len()).map(vertex).collect()).unwrap();
+        let slice = |index| Polygon::new(vec![middle, vertex(index), vertex(index + 1)]).unwrap();
+        let place = decode(encode(beside(east, north)) as f64);
+        let (centre, shape) = (all.centre(), Shape::Polygon(all));
+        let found = Finder::new(centre, &shape).find(place);
+        // Of three vertices, the middle may be outside.
+        if radii.len() > 3 {
+            prop_assert_eq!(found.is_some(), (0..radii.len()).any(|index| slice(index).contains(place)));
+        }
+        if let Some(length) = found {
+            prop_assert_eq!(length, distance(centre, place));
+            let score = encode(place) as f64;
+            let holds = |cell: Cell| (cell.scores().0..cell.scores().1).contains(&score);
+            prop_assert_eq!(cells(centre, &shape).filter(|cell| holds(*cell)).count(), 1);
         }
     }
 
