@@ -53,6 +53,7 @@ impl Core {
         let is_watched = self.shared.exchange.is_watched();
         self.effects.names_changes = is_watched;
         self.effects.listen.records = shards[0].tail.is_some();
+        self.effects.is_cut_off = false;
         if let Handler::Script(command) = entry.handler {
             let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
             outside.writer = conn.id;

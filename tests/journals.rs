@@ -167,3 +167,25 @@ fn what_debug_populate_made_comes_back() {
         assert_eq!(Link::when_loaded(server.address).call(&["DEBUG", "DIGEST"]), digest);
     }
 }
+
+#[test]
+fn half_a_script_that_the_end_cut_off_is_not_restored() {
+    let mut server = Braid::start(&[FLAGS, &["--busy-reply-threshold", "50"]].concat());
+    let (mut link, mut busy) = (Link::when_loaded(server.address), Link::when_loaded(server.address));
+    assert_eq!(link.call(&["SET", "before", "1"]), Reply::Simple(b"OK".to_vec()));
+    let script = "redis.call('SET', KEYS[1], 1) while true do end";
+    busy.send(&[
+        words(&["MULTI"]),
+        words(&["SET", "first", "1"]),
+        words(&["EVAL", script, "1", "half"]),
+        words(&["EXEC"]),
+    ]);
+    while !matches!(link.call(&["PING"]), Reply::Error(text) if text.starts_with(b"BUSY")) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    link.send(&[words(&["SHUTDOWN", "NOSAVE"])]);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    server.kill_and_start(FLAGS);
+    let found = Link::when_loaded(server.address).call(&["EXISTS", "before", "first", "half"]);
+    assert_eq!(found, Reply::Int(1), "none of the transaction");
+}

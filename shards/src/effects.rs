@@ -78,6 +78,8 @@ pub struct Effects {
     pub flushed: bool,
     /// All databases were emptied.
     pub emptied: bool,
+    /// The unit at hand was given up half-way, the server being about to stop: nothing of it is to be written down.
+    pub is_cut_off: bool,
     /// The command at hand may wait for keys: it is neither in a transaction nor in a script.
     pub may_wait: bool,
     /// The command at hand wishes to.

@@ -30,6 +30,11 @@ pub struct Ties<'a> {
 /// there was anything.
 #[inline]
 pub fn seal(journal: &Journal, shards: &mut [Box<Shard>], effects: &mut Effects, ties: Ties<'_>) -> bool {
+    if std::mem::take(&mut effects.is_cut_off) {
+        // Of a unit over several journals no part counts then.
+        effects.clear_records();
+        return false;
+    }
     if effects.record_bytes().is_empty() && ties.unit.is_none() {
         return false;
     }

@@ -271,6 +271,7 @@ impl Host<'_> {
         // All threads were told. They have done so before the shards are in any other hand.
         std::thread::sleep(STOPPING);
         self.effects.clear();
+        self.effects.is_cut_off = true;
         self.outside.told.clear();
         self.script.limits.reads_only = true;
         b"ERR The server is shutting down"

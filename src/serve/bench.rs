@@ -63,6 +63,7 @@ impl Bench<'_> {
     ) -> bool {
         let is_journaled = shards[0].tail.is_some();
         self.effects.listen.records = is_journaled;
+        self.effects.is_cut_off = false;
         if !is_journaled {
             let aborted = self.carry_out(shards, batch, act, into);
             self.outside.post();
