@@ -107,7 +107,17 @@ def known(cmd, a, b):
 def known_within(cmd, a, b):
     """The same for a command that a script has called with this reply."""
     a, b = without_place(a), without_place(b)
+    if cmd[0].upper() in (b'LCS', b'XINFO') and shuffled(a) == shuffled(b):
+        return 'the order of a map in a script'
+    if cmd[0].upper() in (b'ZRANK', b'ZREVRANK') and error(a, b'ERR Wrong number of args calling') and error(b, SYNTAX):
+        return 'ZRANK with a bad fourth word'
     return 'the place in a script' if a == b else known(cmd, a, b) or known_of_scripts(b'EVAL', [], cmd, a, b)
+
+
+def shuffled(reply):
+    """A reply without the order of its parts, which is left to chance where Lua made an array of a map; and without `lag`."""
+    fields = plain_info(reply)[1]
+    return (reply[0], sorted(map(repr, map(shuffled, fields)))) if isinstance(fields, tuple) else reply
 
 
 def known_of_scripts(name, words, cmd, a, b):
@@ -119,6 +129,12 @@ def known_of_scripts(name, words, cmd, a, b):
         return 'WAIT in a script'
     if error(a, b'ERR user_script:1: Script attempted to access nonexistent global variable \'os\''):
         return 'os in scripts'
+    if error(b, b'ERR user_script:1: Script attempted to access nonexistent global variable \'server\''):
+        return 'server in scripts'
+    if error(a, b'ERR This Redis command is not allowed') and b"redis.call('blpop'" in cmd[1]:
+        return 'what blocks, in a script'
+    if a == ('$', b'quicklist') and b == ('$', b'listpack'):
+        return 'OBJECT ENCODING of a short list'
     if a[0] == '-' and b'not allowed with BLOCK option from scripts' in a[1]:
         return 'what blocks, in a script'
     if error(a, b'ERR This Redis command is not allowed') and cmd[0].upper().startswith(BLOCKS):
@@ -164,6 +180,8 @@ def known_of_strings_and_keys(name, words, cmd, a, b):
         return 'OBJECT REFCOUNT of a shared value'
     if name == b'OBJECT' and sub == b'ENCODING' and a == ('$', b'embstr') and b == ('$', b'raw'):
         return 'OBJECT ENCODING of strings longer than 44 bytes'
+    if name == b'OBJECT' and sub == b'ENCODING' and a == ('$', b'embstr') and b == ('$', b'int') and d.OPT.has('HEXPIRE'):
+        return 'OBJECT ENCODING of a number that a script wrote'
     if name == b'OBJECT' and sub == b'ENCODING' and a == ('$', b'quicklist') and b == ('$', b'listpack'):
         return 'OBJECT ENCODING of a short list'
     if name == b'OBJECT' and sub == b'ENCODING' and a == ('$', b'hashtable') and b == ('$', b'listpack') and not d.OPT.has('HEXPIRE'):
@@ -265,7 +283,8 @@ def plain_info(reply):
     fields = reply[1]
     if any(field[1] in (b'lag', b'idle', b'seen-time') for field in fields):
         pairs = zip(fields[::2], fields[1::2])
-        fields = tuple(x for name, value in pairs for x in (name, value) if name[1] not in (b'lag', b'inactive', b'active-time'))
+        told = (b'lag', b'inactive', b'active-time') + (() if d.OPT.has('HEXPIRE') else (b'entries-read',))
+        fields = tuple(x for name, value in pairs for x in (name, value) if name[1] not in told)
     return reply[0], tuple(plain_info(field) for field in fields)
 
 
