@@ -278,6 +278,7 @@ fn to_remove_all_keys_is_to_save_that_there_are_none() {
             wait_until(&mut client, &format!("rdb_changes_since_last_save:{changes}"));
             braid.kill_and_start(&flags);
             let mut client = Client::connect(braid.address);
+            wait_until(&mut client, "loading:0");
             assert_eq!(client.call(&["DBSIZE"]), Reply::Int(0), "{shards} {commands:?}");
         }
     }
@@ -294,5 +295,7 @@ fn to_remove_all_keys_ends_a_save_of_them() {
     assert!(client.receive().is_ok());
     wait_until(&mut client, "rdb_bgsave_in_progress:0");
     braid.kill_and_start(&flags);
-    assert_eq!(Client::connect(braid.address).call(&["DBSIZE"]), Reply::Int(0));
+    let mut client = Client::connect(braid.address);
+    wait_until(&mut client, "loading:0");
+    assert_eq!(client.call(&["DBSIZE"]), Reply::Int(0));
 }

@@ -102,6 +102,13 @@ fn bgsave(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     let in_exec = cx.conn.session.executing.is_some();
     match saves.purpose() {
         Some(Purpose::Background) => return Err(IN_PROGRESS),
+        Some(Purpose::Foreground | Purpose::Emptied) => {
+            // Another thread is at it with all shards in hand: to wait for that is all there is to it.
+            saves.schedule(true);
+            cx.core.mailed[0] = true;
+            cx.reply.status("Background saving started");
+            return Ok(Verdict::Done);
+        }
         Some(_) if !is_patient && !in_exec => return Err(OTHER_IN_PROGRESS),
         None if !in_exec => {}
         _ => {

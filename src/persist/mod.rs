@@ -12,7 +12,8 @@
 //! Each shard has a journal of its own: frames ([`format`]), one for each command, transaction or script that did something there. A unit over several shards
 //! has a part in each of their journals, which name each other; what a pipelining connection wrote behind writes elsewhere names those.
 //! Replies wait until what they tell of is *committed*, reads included: what a key's last frame is, a shard knows by the key's slot
-//! ([`shards::tail::Tail::seen`]), so that only those wait who saw something new. Committed is what any restore would keep; why, and why no unit is torn and no
+//! ([`shards::tail::Tail::seen`]), so that only those wait who saw something new. So does what others are told of it (messages, events,
+//! invalidations), which is posted when the frame is appended ([`crate::pubsub`]). Committed is what any restore would keep; why, and why no unit is torn and no
 //! pipeline out of order, stands in [`scan`] and [`commit`].
 //!
 //! - *nothing acknowledged is dropped*: a reply is released by the same function, [`commit::cut`], over what is safe (`always`: synced; else: written) that a

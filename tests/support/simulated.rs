@@ -217,6 +217,10 @@ impl Target for SimulatedTarget {
     fn reset(&mut self) -> Result<(), Outcome> {
         self.dice = Dice::new(self.seed);
         self.lines.clear();
+        if let Some(before) = self.stations.first() {
+            // Its writer may be at the same file still.
+            before.core.shared.saves.abandon();
+        }
         let count = 2 + self.dice.below(3) as usize;
         // What scripts save is nobody's.
         let dump = std::env::temp_dir().join(format!("braid-simulated-{}.rdb", std::process::id()));
