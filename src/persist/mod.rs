@@ -51,6 +51,7 @@ pub mod journal;
 pub mod keeper;
 pub mod load;
 pub mod manifest;
+mod marked;
 pub mod marks;
 pub mod needs;
 pub mod progress;
