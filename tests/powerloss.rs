@@ -47,6 +47,8 @@ fn what_was_promised_is_there_after_every_crash() {
         all.restored += seen.restored;
         all.lost += seen.lost;
         all.crashes += seen.crashes;
+        all.stopped += seen.stopped;
+        all.told += seen.told;
         all.acknowledged += seen.acknowledged;
         failures.extend(seen.failure);
         if failures.len() > 9 {
@@ -54,8 +56,10 @@ fn what_was_promised_is_there_after_every_crash() {
         }
     }
     println!(
-        "{count} seeds, {} crashes, {} writes restored, {} lost, {} acknowledged, in {:.1?}",
+        "{count} seeds, {} crashes, {} of them after a stop, {} times all was on the disk, {} writes restored, {} lost, {} acknowledged, in {:.1?}",
         all.crashes,
+        all.stopped,
+        all.told,
         all.restored,
         all.lost,
         all.acknowledged,
@@ -65,7 +69,11 @@ fn what_was_promised_is_there_after_every_crash() {
     if count >= SEEDS {
         let floor = count as usize * 5;
         assert!(
-            all.restored > floor && all.lost > floor && all.acknowledged > floor,
+            all.restored > floor
+                && all.lost > floor
+                && all.acknowledged > floor
+                && all.stopped > count as usize / 10
+                && all.told > count as usize,
             "too little was tried: {all:?}"
         );
     }

@@ -5,8 +5,7 @@
 //! - `fuse=120`: the power fails before the operation of this number, be it a write, a sync or a change of names, or when it is said that
 //!   one has succeeded;
 //! - `seed=7`: what is left then;
-//! - `lie=bytes`, `lie=names`: syncs of files, or of directories, keep nothing; `lie=boot`: nobody is told that the power failed. A test that does
-//!   not notice is none.
+//! - `lie=bytes`, `lie=names`: syncs of files, or of directories, keep nothing. A test that does not notice is none.
 //!
 //! `DEBUG POWER-CUT [seed [operations]]` cuts the power too, at once or so many operations later. The process is gone at once, and the directory holds what a restart of the machine would
 //! find ([`loss`]); who kills a server by other means calls [`lose`]. [`crate::persist::store::Store::boot`] then tells of another start.
@@ -51,7 +50,6 @@ enum Lie {
     Nothing,
     Bytes,
     Names,
-    Boot,
 }
 
 #[derive(Debug, Default)]
@@ -102,7 +100,6 @@ impl Disk {
             None => Lie::Nothing,
             Some("bytes") => Lie::Bytes,
             Some("names") => Lie::Names,
-            Some("boot") => Lie::Boot,
             Some(other) => return Err(io::Error::other(format!("no such lie: {other}"))),
         };
         Ok(Disk { shadow, lie, state: Mutex::new(state) })
@@ -293,5 +290,5 @@ impl SyncingNames {
 /// The start of the system, which is told apart from those before power cuts.
 #[must_use]
 pub fn boot(system: [u8; 16]) -> [u8; 16] {
-    disk().filter(|disk| disk.lie != Lie::Boot).map_or(system, |disk| disk.shadow.boot(system))
+    disk().map_or(system, |disk| disk.shadow.boot(system))
 }

@@ -28,6 +28,8 @@ pub(super) struct Desk {
     pub(super) puts_syncs_off: bool,
     /// Up to here it is to be synced as soon as it is written.
     pub(super) sync_wanted: u64,
+    /// Where the last block ends that was written under another policy than `always`.
+    pub(super) lax_end: u64,
     /// Where the last mark ends.
     pub(super) marked: u64,
     /// What was written before a sync failed is nowhere for certain: nothing is safe before the journal is rewritten.
@@ -102,6 +104,9 @@ impl Desk {
         let start = seal(&mut bytes, lsn, self.sure(), policy);
         let offset = file.end();
         let sync = policy == Policy::Always;
+        if !sync {
+            self.lax_end = end;
+        }
         // What stands before it in earlier files is to be on the disk first.
         let also = if sync { self.unsynced.clone() } else { Vec::new() };
         let (is_alone, is_written) = (!self.is_sync_under_way, false);

@@ -1,6 +1,7 @@
 //! The beginning of an epoch: new files for every shard, named by a manifest, on the disk before anything is written to them.
 use super::files::JournalFile;
 use super::format::FileHead;
+use super::journal::Journal;
 use super::manifest::{Directory, Epoch, Manifest, Piece};
 use std::io;
 use std::sync::Arc;
@@ -64,4 +65,18 @@ pub fn settle(directory: &Directory, manifest: &mut Manifest, until: Vec<u64>) -
         synced.map_err(|error| format!("Can't sync {}: {error}", path.display()))?;
     }
     Ok(())
+}
+
+/// Ends the last epoch where its journals are written to their end: the manifest says then, on the disk, up to where they count.
+///
+/// # Errors
+/// The system's, in words for the log; then the next start finds out for itself.
+pub fn end(directory: &Directory, manifest: &mut Manifest, journal: &Journal) -> Result<(), String> {
+    let pieces = manifest.epochs.last().map_or(&[][..], |epoch| &epoch.pieces);
+    if pieces.iter().all(|piece| Some(piece.generation) != journal.generation()) {
+        // Journals that were to begin with bases, which are not there: no manifest names them.
+        return Ok(());
+    }
+    settle(directory, manifest, journal.committed())?;
+    directory.write_manifest(manifest).map_err(|error| format!("Can't write the manifest: {error}"))
 }

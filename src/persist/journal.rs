@@ -14,6 +14,7 @@ use super::desk::Desk;
 use super::files::JournalFile;
 use super::format::{BLOCK_HEAD_BYTES_MAX, Policy};
 pub use super::job::{Facts, Job, Jobs, Trouble};
+use super::marked::Marked;
 use super::round::Rounds;
 use shards::shard::Shard;
 use shards::tail::{FrameHead, Point, Tail};
@@ -34,6 +35,8 @@ pub struct Journal {
     streams: Box<[Stream]>,
     commit: Mutex<Commit>,
     next_unit: AtomicU64,
+    /// The marks, as far as they are not on the disk, and the last that is.
+    marked: Mutex<Marked>,
     /// Under `always`, which writes begin when.
     rounds: Rounds,
     /// Something waits at a desk that no tail will bring along.
@@ -69,6 +72,7 @@ impl Journal {
             streams: (0..shard_count).map(|_| stream()).collect(),
             commit: Mutex::new(Commit::new(&vec![0; shard_count])),
             next_unit: AtomicU64::new(1),
+            marked: Mutex::new(Marked::new(shard_count)),
             rounds: Rounds::default(),
             is_kicked: AtomicBool::new(false),
             is_in_trouble: AtomicBool::new(false),
@@ -133,6 +137,7 @@ impl Journal {
             (desk.written, desk.synced) = (*lsn, *lsn);
         }
         *self.commit.lock().unwrap_or_else(PoisonError::into_inner) = Commit::new(lsns);
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner).begin(lsns);
     }
 
     /// How many shards there are.
@@ -325,6 +330,10 @@ impl Journal {
         let participants: Vec<u16> = (0..self.shard_count() as u16).collect();
         let head = FrameHead { unit: Some((unit, &participants)), after: &[], is_mark: true };
         let end = self.append(shard, head, &[]);
+        let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        marked.look(|shard| self.synced(shard));
+        marked.add(unit, shard.index, end);
+        drop(marked);
         let mut desk = self.streams[shard.index].lock();
         desk.marked = end;
         if desk.policy == Policy::EverySecond {
@@ -461,11 +470,23 @@ impl Journal {
         self.is_in_trouble.load(Ordering::Relaxed)
     }
 
-    /// Whether all shards' journals are on the disk up to here, and a restart would find them.
+    /// Whether all that stands before these positions is kept even if the power fails: on the disk, before a mark that is on the disk on
+    /// all shards, or with nothing behind that mark that was not written under `always`; and in files that a manifest names.
     #[must_use]
     pub fn is_on_disk(&self, ends: &[u64]) -> bool {
-        let is_synced = |(shard, end): (usize, &u64)| self.synced(shard) >= *end;
-        self.is_on() && self.is_named.load(Ordering::SeqCst) && ends.iter().enumerate().all(is_synced)
+        if !self.is_on() || !self.is_named.load(Ordering::SeqCst) {
+            return false;
+        }
+        let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        marked.look(|shard| self.synced(shard));
+        let kept = marked.kept();
+        let is_strict = self.streams.iter().zip(kept).all(|(stream, kept)| stream.lock().lax_end <= *kept);
+        // Behind the mark what is on the disk counts only if it is whole.
+        let is_whole = |shard: usize, lsn: u64| {
+            self.synced(shard) >= lsn && self.is_committed(Point { shard: shard as u16, lsn })
+        };
+        let mut all = ends.iter().zip(kept).enumerate();
+        all.all(|(shard, (end, kept))| end <= kept || is_strict && is_whole(shard, *end))
     }
 
     /// Up to where a shard's journal is on the disk.

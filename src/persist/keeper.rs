@@ -119,14 +119,7 @@ impl Keeper {
     /// # Errors
     /// The system's, in words for the log; then the next start finds out for itself up to where they count.
     pub fn end(&self, journal: &Journal) -> Result<(), String> {
-        let mut manifest = self.manifest();
-        let pieces = manifest.epochs.last().map_or(&[][..], |epoch| &epoch.pieces);
-        if pieces.iter().all(|piece| Some(piece.generation) != journal.generation()) {
-            // Journals that were to begin with bases, which are not there: no manifest names them.
-            return Ok(());
-        }
-        epoch::settle(&self.directory, &mut manifest, journal.committed())?;
-        self.directory.write_manifest(&manifest).map_err(|error| format!("Can't write the manifest: {error}"))
+        epoch::end(&self.directory, &mut self.manifest(), journal)
     }
 
     /// The number of the next piece: higher than that of any file that is or may be in the directory.

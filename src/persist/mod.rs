@@ -33,6 +33,12 @@
 //! [`restore`] brings back: [`scan`] finds up to where journals count, [`replay`] hands over what they say, in an order that one thread could have
 //! done it in, to as many shards as there are now.
 //!
+//! A server that is asked to stop says itself up to where its journals count ([`epoch::end`]): its threads end one by one, so that of a unit only some parts
+//! may be there. What WAITAOF tells of ([`journal::Journal::is_on_disk`]) is what a restart after a power cut would keep.
+//!
+//! All of it is tried: `tests/powerloss` plays a disk and servers from a seed, `tests/crash` kills real ones, `tests/powercut` has them write to a disk that
+//! loses its power ([`crate::chaos::disk`]).
+//!
 //! # Snapshots
 //!
 //! A [`snapshot`] begins as one unit over all shards ([`crate::coordinate::unasked`]), so it is of one instant of the whole dataset. From then on
@@ -57,6 +63,7 @@ pub mod journal;
 pub mod keeper;
 pub mod load;
 pub mod manifest;
+mod marked;
 pub mod marks;
 pub mod needs;
 pub mod progress;

@@ -35,6 +35,7 @@ pub(crate) fn clients(prefix: &str) -> Vec<Box<dyn Client>> {
             start: Vec::new(),
             moves: Vec::new(),
             answered: 0,
+            done: 0,
             is_filled: false,
         }),
         Box::new(Queue { name: name("queue"), sent: 0, answered: 0, heard: 0 }),
@@ -241,6 +242,8 @@ struct Mover {
     /// From which list each move is.
     moves: Vec<usize>,
     answered: u64,
+    /// Moves before `start`.
+    done: u64,
     /// The elements were there after a crash: they stay.
     is_filled: bool,
 }
@@ -276,10 +279,10 @@ impl Client for Mover {
         self.answered += 1;
     }
     fn answered(&self) -> u64 {
-        self.answered
+        self.done + self.answered
     }
     fn expect(&mut self, answered: u64) {
-        self.answered = answered;
+        self.answered = answered.saturating_sub(self.done);
     }
     fn check(&mut self, link: &mut Link) -> Result<(), String> {
         let found = self.found(link);
@@ -297,12 +300,14 @@ impl Client for Mover {
         self.is_filled = true;
         let mut lists = self.start.clone();
         self.moves[..self.answered as usize].iter().for_each(|from| Mover::apply(&mut lists, *from));
+        self.done += self.answered;
         let mut rest = self.moves[self.answered as usize..].iter();
         while lists != found {
             let Some(from) = rest.next() else {
                 return Err(format!("{}: no moves lead to {found:?}", self.name));
             };
             Mover::apply(&mut lists, *from);
+            self.done += 1;
         }
         (self.start, self.answered) = (found, 0);
         self.moves.clear();

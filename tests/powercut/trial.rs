@@ -28,10 +28,10 @@ pub(crate) struct Plan {
     /// How long clients work at least and at most, in ms.
     pub(crate) work: (usize, usize),
     pub(crate) promise: Promise,
-    /// What the disk does not do that it is told to: `bytes`, `names`, `boot`.
+    /// How it may end.
+    pub(crate) ends: &'static [End],
+    /// What the disk does not keep that it is told to: `bytes`, `names`.
     pub(crate) lie: Option<&'static str>,
-    /// How many kinds of clients there are.
-    pub(crate) kinds: usize,
 }
 
 /// What must be there in any case, beside what was said to be on the disk.
@@ -59,8 +59,8 @@ impl Plan {
             is_saved: false,
             work: (50, 500),
             promise: Promise::Nothing,
+            ends: &[End::Cut, End::Fuse, End::Fuse, End::KillAndCut, End::Kill, End::StopAndCut],
             lie: None,
-            kinds: usize::MAX,
         }
     }
 }
@@ -78,7 +78,7 @@ pub(crate) struct Tally {
 
 /// How a server ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum End {
+pub(crate) enum End {
     /// The power fails at once.
     Cut,
     /// It fails at some operation of the disk.
@@ -114,10 +114,7 @@ impl Trial {
     pub(crate) fn begin(plan: Plan) -> Trial {
         let seed =
             std::env::var("BRAID_SEED").map_or(1, |text| text.parse().expect("BRAID_SEED is a number"));
-        let mut clients: Vec<_> = ["one", "two"]
-            .into_iter()
-            .flat_map(|prefix| clients(prefix).into_iter().take(plan.kinds))
-            .collect();
+        let mut clients: Vec<_> = ["one", "two"].into_iter().flat_map(clients).collect();
         // Plans differ in more than what they are.
         let mix = |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte));
         let mut dice = Dice::new(format!("{plan:?}").bytes().fold(seed, mix));
@@ -130,12 +127,7 @@ impl Trial {
 
     /// Lets the clients work, ends the server somehow, starts it again, and looks.
     pub(crate) fn cut(&mut self) -> Result<(), String> {
-        let ends = [End::Cut, End::Fuse, End::Fuse, End::KillAndCut, End::Kill, End::StopAndCut];
-        let end = match self.dice.pick(&ends) {
-            End::Kill | End::StopAndCut if self.plan.is_saved => End::Cut,
-            _ if self.plan.is_quiet => End::Fuse,
-            end => end,
-        };
+        let end = self.dice.pick(self.plan.ends);
         if self.plan.is_saved {
             let saved = Link::when_loaded(self.server.address).call(&["SAVE"]);
             assert_eq!(saved, Reply::Simple(b"OK".to_vec()));
@@ -155,10 +147,8 @@ impl Trial {
         let complaints = complaints(self.server.address, &mut self.clients);
         let answered =
             told.iter().zip(&saved).map(|(told, saved)| told.answered.last().map_or(*saved, |last| last.1));
-        // Some count from zero each time.
         let found = self.clients.iter().map(|client| client.answered());
-        let lost =
-            |(answered, found): (u64, u64)| if found == 0 { 0 } else { answered.saturating_sub(found) };
+        let lost = |(answered, found): (u64, u64)| answered.saturating_sub(found);
         self.tally.lost += answered.zip(found).map(lost).sum::<u64>();
         self.tally.kept +=
             promised.iter().zip(&saved).map(|(promised, saved)| promised - saved.min(promised)).sum::<u64>();

@@ -1,6 +1,7 @@
 //! The dataset that lives make: the operations whose values stand in it, and the bases that hold it.
 use crate::disk::Disk;
 use braid::persist::manifest::Directory;
+use shards::slot::{shard_of_slot, slot_of};
 use std::io;
 use std::path::PathBuf;
 
@@ -32,4 +33,23 @@ pub(crate) fn read_base(disk: &Disk, path: PathBuf) -> Result<Vec<OpId>, String>
     let bytes = disk.bytes(&path).ok_or_else(|| format!("the base {} is not there", path.display()))?;
     let words = bytes.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     words.map(|word| op_of(word).ok_or_else(|| "a base is damaged".to_owned())).collect()
+}
+
+/// So many keys a shard.
+pub(crate) const KEYS: usize = 3;
+
+/// Keys of each shard.
+pub(crate) fn keys_of(shard_count: usize) -> Vec<Vec<String>> {
+    let mut keys = vec![Vec::new(); shard_count];
+    for number in 0.. {
+        let key = format!("key{number}");
+        let shard = shard_of_slot(slot_of(key.as_bytes()), shard_count);
+        if keys[shard].len() < KEYS {
+            keys[shard].push(key);
+        }
+        if keys.iter().all(|keys| keys.len() == KEYS) {
+            break;
+        }
+    }
+    keys
 }

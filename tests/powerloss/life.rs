@@ -1,8 +1,8 @@
 //! One life of a server: shards, connections that pipeline, units, marks, rewrites; everything that the journals see of it.
-use crate::dataset::{OpId, name, write_base};
+use crate::dataset::{KEYS, OpId, keys_of, name, write_base};
 use crate::dice::Dice;
 use crate::disk::Disk;
-use braid::persist::epoch::{begin, make_piece};
+use braid::persist::epoch::{begin, end, make_piece};
 use braid::persist::files::JournalFile;
 use braid::persist::format::Policy;
 use braid::persist::journal::{Job, Journal};
@@ -11,15 +11,13 @@ use braid::persist::needs::Needs;
 use braid::persist::record::{Ties, seal};
 use shards::effects::{Effects, Listen};
 use shards::shard::Shard;
-use shards::slot::{shard_of_slot, slot_of};
+use shards::slot::slot_of;
 use shards::tail::Point;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// So many keys a shard.
-const KEYS: usize = 3;
 const CONNS: usize = 4;
 const PIPELINE_MAX: usize = 6;
 
@@ -111,6 +109,10 @@ pub(crate) struct Life {
     rewrite: Option<Rewrite>,
     /// Its disk fails now and then.
     is_clumsy: bool,
+    /// It was asked to stop, and has.
+    pub(crate) has_stopped: bool,
+    /// So often all was on the disk when somebody asked.
+    pub(crate) asked: usize,
     /// The last write to each key of each shard.
     last: Vec<[Option<usize>; KEYS]>,
     /// What was there when it began.
@@ -123,22 +125,6 @@ pub(crate) struct Life {
     pub(crate) acknowledged: Vec<usize>,
     /// Writes that must be there whatever happened.
     pub(crate) strict: Vec<usize>,
-}
-
-/// Keys of each shard.
-fn keys_of(shard_count: usize) -> Vec<Vec<String>> {
-    let mut keys = vec![Vec::new(); shard_count];
-    for number in 0.. {
-        let key = format!("key{number}");
-        let shard = shard_of_slot(slot_of(key.as_bytes()), shard_count);
-        if keys[shard].len() < KEYS {
-            keys[shard].push(key);
-        }
-        if keys.iter().all(|keys| keys.len() == KEYS) {
-            break;
-        }
-    }
-    keys
 }
 
 impl Op {
@@ -163,6 +149,7 @@ impl Life {
             (0..count).map(|index| Box::new(Shard::new(index, count, 1, 1))).collect();
         journal.resume_at(&vec![0; count]);
         journal.begin(1);
+        journal.named();
         let policy = dice.pick(&[Policy::Always, Policy::EverySecond, Policy::EverySecond, Policy::No]);
         for (shard, file) in shards.iter_mut().zip(files) {
             journal.begin_shard(shard, file, policy);
@@ -171,6 +158,8 @@ impl Life {
         Ok(Life {
             number,
             is_clumsy,
+            has_stopped: false,
+            asked: 0,
             dice,
             directory,
             manifest,
@@ -213,8 +202,22 @@ impl Life {
         }
     }
 
+    /// It is asked to stop: what is carried out by now is written, units that only some shards have carried out among it.
+    pub(crate) fn stop(&mut self, disk: &Disk) {
+        while !self.jobs.is_empty() && !disk.is_dead() {
+            self.do_a_job(disk);
+        }
+        if disk.is_dead() {
+            return;
+        }
+        self.has_stopped = self.journal.write_out(&mut self.shards)
+            && end(&self.directory, &mut self.manifest, &self.journal).is_ok()
+            && !disk.is_dead();
+    }
+
     fn step(&mut self, disk: &Disk) {
-        match self.dice.below(41) {
+        match self.dice.below(43) {
+            41.. => self.ask_the_disk(),
             40 => {
                 let shard = self.dice.below(self.shards.len());
                 self.jobs.extend(self.journal.try_again(shard));
@@ -402,6 +405,16 @@ impl Life {
             let strict = seen.iter().filter(|seen| is_strict(op) && is_strict(&self.ops[**seen]));
             self.strict.extend(strict);
             self.acknowledged.extend(seen);
+        }
+    }
+
+    /// Somebody waits for all to be on the disk: what was done by then is there from then on, whatever happens.
+    fn ask_the_disk(&mut self) {
+        let ends: Vec<u64> = (0..self.shards.len()).map(|shard| self.journal.appended(shard)).collect();
+        if self.journal.is_on_disk(&ends) {
+            let is_done = |op: &usize| self.ops[*op].writes() && self.ops[*op].missing == 0;
+            self.asked += 1;
+            self.strict.extend((0..self.ops.len()).filter(is_done));
         }
     }
 

@@ -19,6 +19,10 @@ pub(crate) struct Seen {
     /// Those that did not have to, and did not.
     pub(crate) lost: usize,
     pub(crate) crashes: usize,
+    /// Servers that stopped because they were asked to.
+    pub(crate) stopped: usize,
+    /// How often somebody was told that all is on the disk.
+    pub(crate) told: usize,
     pub(crate) acknowledged: usize,
     pub(crate) failure: Option<String>,
 }
@@ -75,6 +79,11 @@ fn play(seed: u64, is_liar: bool, seen: &mut Seen) -> Result<(), String> {
             was_dark = false;
             disk.set_fuse(dice.once_in(2).then(|| dice.within(1..=60)));
             next.run(dice.within(10..=300), &disk);
+            seen.told += next.asked;
+            if dice.once_in(4) && !disk.is_dead() {
+                next.stop(&disk);
+                seen.stopped += usize::from(next.has_stopped);
+            }
             life = Some(next);
         }
         let crash = dice.pick(&[Crash::Kill, Crash::Power]);
@@ -168,7 +177,7 @@ pub(crate) fn check_whole(life: &Life, restored: &[OpId]) -> Result<BTreeSet<usi
 
 fn check_promises(life: &Life, was_dark: bool, left: &BTreeSet<usize>) -> Result<(), String> {
     let is_left = |op: &usize| left.contains(op);
-    let promised = if was_dark { &life.strict } else { &life.acknowledged };
+    let promised = if was_dark && !life.has_stopped { &life.strict } else { &life.acknowledged };
     if let Some(op) = promised.iter().find(|op| !is_left(op)) {
         return Err(format!("operation {op} was acknowledged and is not there; dark: {was_dark}"));
     }
