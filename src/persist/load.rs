@@ -93,7 +93,6 @@ impl Loader {
 ///
 /// # Errors
 /// What is wrong with it, and where.
-#[expect(clippy::vec_box, reason = "a shard is large, and goes from hand to hand")]
 pub fn load_bytes(
     bytes: &[u8],
     shards: Vec<Box<Shard>>,

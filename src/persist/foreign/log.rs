@@ -115,7 +115,7 @@ impl Log {
         let arg = |&(at, len): &Span| &window[at as usize..][..len as usize];
         let args: SmallVec<[&[u8]; 8]> = self.spans.iter().map(arg).collect();
         // No other command that is in a log has so many letters and begins so.
-        match (args[0].len(), args[0][0] | 0x20) {
+        match (args[0].len(), args[0].first().map_or(0, |letter| letter | 0x20)) {
             (6, b's') if args[0].eq_ignore_ascii_case(b"select") && args.len() == 2 => {
                 let db = parse_i64(args[1]).and_then(|db| u16::try_from(db).ok());
                 self.db = db.ok_or_else(|| Trouble::new("SELECT of no database"))?;
