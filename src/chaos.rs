@@ -23,6 +23,8 @@ pub enum Break {
     PutBack,
     /// Something is run at once though the queue is not empty (R1).
     Overtake,
+    /// Nobody looks who waits on several shards (R4).
+    Registry,
 }
 
 /// Whether this thread breaks a rule. Never, in a normal build.

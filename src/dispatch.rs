@@ -4,7 +4,7 @@
 //! carries them out one after another; `call` is the one function through which every command of every client passes.
 use crate::admit::Refusal;
 use crate::commands::{Server, Verdict};
-use crate::coordinate::batch::{Act, ArgVec};
+use crate::coordinate::batch::ArgVec;
 use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
@@ -20,7 +20,6 @@ use shards::keyspace::Hashed;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::Flags;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Commands that are looked at together.
 const BATCH: usize = 32;
@@ -427,6 +426,7 @@ impl Core {
             Mail::Served(ticket, served) => self.served(ticket, served),
             Mail::Ran(run) => {
                 let token = run.origin.token;
+                self.end_registration(&run.act, run.waits.is_some());
                 match self.check_out(token) {
                     Some(mut conn) => {
                         match run.waits {
@@ -451,13 +451,11 @@ impl Core {
                 }
             }
             Mail::Done(unit) => {
-                let (waits, may_wait) = {
+                let waits = {
                     let mut part = unit.part(0);
-                    (part.waits.take(), matches!(part.act, Act::Wait(_)))
+                    self.end_registration(&part.act, part.waits.is_some());
+                    part.waits.take()
                 };
-                if may_wait && waits.is_none() {
-                    self.shared.spanning_waits.fetch_sub(1, Ordering::SeqCst);
-                }
                 let Some(mut conn) = self.check_out(unit.origin.token) else {
                     // It waits, and nobody waits for it.
                     return waits.into_iter().for_each(|waiter| self.abandon(&waiter));

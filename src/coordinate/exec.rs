@@ -12,7 +12,7 @@ use super::batch::{Act, Batch, Queued};
 use super::desk::changes_of_libraries;
 use super::enter::{ShardSet, add_shard};
 use super::survey::{Ask, Finish, Survey};
-use super::unit::{Kind, Part};
+use super::unit::{Kind, Part, Watching};
 use crate::commands::{Server, Verdict};
 use crate::pubsub::{Author, Transcript, is_shown, line};
 use crate::table::{CommandId, Entry, Handler, table};
@@ -22,7 +22,6 @@ use shards::reply::Reply;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::Flags;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A transaction on its way to the shards.
 #[derive(Debug)]
@@ -272,11 +271,32 @@ impl Core {
             }
             return self.exec_without_shards(conn, plan.pieces);
         }
-        let is_awaited = self.shared.spanning_waits.load(Ordering::SeqCst) > 0;
+        if all.len() == 1 {
+            return self.enter_planned(conn, plan, all, watching, transcript);
+        }
+        self.close_run(conn);
+        let shared = Arc::clone(&self.shared);
+        shared.spanning.marked(self.id, || self.enter_planned(conn, plan, all, watching, transcript));
+    }
+
+    /// Enters what was planned into these shards.
+    fn enter_planned(
+        &mut self,
+        conn: &mut Conn,
+        plan: Plan,
+        mut all: ShardSet,
+        watching: Option<Watching>,
+        transcript: Option<Transcript>,
+    ) {
+        // Who waits on several shards is to be served after the whole of it.
+        let may_feed = all.len() > 1 && self.batch_may_feed(&plan.queued);
+        if may_feed {
+            all = self.joined(&all);
+        }
         let fans_out = all.len() > 1
             && watching.is_none()
             && !self.is_listened_to()
-            && !is_awaited
+            && !may_feed
             && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
         let part_count = if fans_out { all.len() } else { 1 };
         let mut parts: Vec<Part> = (0..part_count).map(|_| Part::default()).collect();
