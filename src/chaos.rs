@@ -3,6 +3,8 @@
 //! Every place where another thread could overtake calls [`point`]. In a normal build it is nothing at all. The
 //! deterministic simulation hangs its scheduler in here as well.
 
+use std::sync::{Mutex, MutexGuard};
+
 /// A moment at which this thread may be descheduled.
 #[inline(always)]
 pub fn point() {
@@ -38,6 +40,20 @@ pub fn breaks(rule: Break) -> bool {
         let _ = rule;
         false
     }
+}
+
+/// Locks what is held across points: a simulation must see who waits for it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    #[cfg(feature = "chaos")]
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => yield_now(),
+        }
+    }
+    #[cfg(not(feature = "chaos"))]
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(feature = "chaos")]

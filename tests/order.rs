@@ -18,6 +18,8 @@ mod queues;
 mod resp;
 #[path = "order/tally.rs"]
 mod tally;
+#[path = "order/waiters.rs"]
+mod waiters;
 
 use braid::Braid;
 use observers::{Arena, Counts};
@@ -62,6 +64,7 @@ fn watch(shards: &str, io: &str) {
         observers::spawn_all(arena, scope);
         queues::spawn_all(arena, scope);
         messages::spawn_all(arena, scope);
+        waiters::spawn_all(arena, scope);
         let mut waited = 0;
         // On a busy machine it takes longer until all have seen enough.
         let too_few = |(_, seen): (&str, u64)| seen < OBSERVATIONS_A_SECOND_MIN * seconds;

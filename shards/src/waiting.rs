@@ -96,7 +96,16 @@ impl Waiter {
     ) -> Waiter {
         let as_it_came = || args.iter().map(|arg| (*arg).into()).collect();
         let args = wait.args.take().unwrap_or_else(as_it_came);
-        Waiter { ticket, command, args, db, resp, wait, state: AtomicU8::new(WAITING), left: AtomicBool::new(false) }
+        Waiter {
+            ticket,
+            command,
+            args,
+            db,
+            resp,
+            wait,
+            state: AtomicU8::new(WAITING),
+            left: AtomicBool::new(false),
+        }
     }
     /// Takes the right to serve it; whether nobody else has it, and it still waits.
     #[must_use]

@@ -10,12 +10,13 @@ use shards::effects::{Class, Effects, Event};
 use shards::reply::Reply;
 use shards::waiting::Served;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Where effects go that leave the shards.
 #[derive(Debug)]
 pub(crate) struct Outside<'a> {
     /// Messages and mail.
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'a Arc<Shared>,
     /// Threads that get something by that: they are woken at the end of the turn.
     pub(crate) mailed: &'a mut [bool],
     /// On which channels events are told.
@@ -50,7 +51,7 @@ pub(crate) fn classes_of(events: NotifyEvents) -> Class {
 
 impl<'a> Outside<'a> {
     /// From what a thread has, for nobody's command.
-    pub(crate) fn new(shared: &'a Shared, mailed: &'a mut [bool], config: &Config) -> Outside<'a> {
+    pub(crate) fn new(shared: &'a Arc<Shared>, mailed: &'a mut [bool], config: &Config) -> Outside<'a> {
         Outside {
             shared,
             mailed,

@@ -11,6 +11,7 @@
 //! texts are shared ([`store`]). What a script can reach of the server stands in [`host`] and [`api`], what it can reach of
 //! Lua in [`sandbox`].
 mod api;
+mod aside;
 mod bit;
 pub(crate) mod busy;
 mod cjson;
@@ -51,6 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const NO_SCRIPT: Fault = Fault::new("NOSCRIPT No matching script. Please use EVAL.");
+const NOT_ALLOWED: Fault = Fault::new("ERR This Redis command is not allowed from script");
 const NO_COUNT: Fault = Fault::new("ERR Bad number of keys provided");
 const NO_FUNCTION: Fault = Fault::new("ERR Function not found");
 

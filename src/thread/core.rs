@@ -24,7 +24,7 @@ use crate::queues::{Mail, Strand};
 use crate::rates::{Rates, Reading};
 use crate::script::Scripting;
 use crate::shared::{Paused, Shared, settings_of};
-use crate::slowlog::{Entry, Noticed, Slowlog};
+use crate::slowlog::{Entry, Noticed};
 use crate::stats::Stats;
 use crate::table::table;
 use shards::effects::Effects;
@@ -135,8 +135,6 @@ pub struct Core {
     pub(crate) scripting: Scripting,
     /// Lists of the parser.
     pub scratch: Scratch,
-    /// Commands of its connections that took long.
-    pub slowlog: Slowlog,
     /// Events that took long.
     pub monitor: Monitor,
     /// Its figures of late.
@@ -208,7 +206,6 @@ impl Core {
             stats,
             scripting: Scripting::default(),
             scratch: Scratch::default(),
-            slowlog: Slowlog::default(),
             monitor: Monitor::default(),
             rates: Rates::default(),
             waits: Waits::default(),
@@ -247,7 +244,7 @@ impl Core {
             self.shared.measure_memory(self.config.maxmemory_bytes, self.now_ms);
             self.adopt_alerts();
             self.stats.follow(&self.config);
-            self.slowlog.trim(&self.config);
+            self.places.slowlog.trim(&self.config);
             self.adopt_output_limits();
             self.adopt_script_limits();
             self.next_sync_ms = 0;
@@ -283,7 +280,7 @@ impl Core {
             if command.duration_us >= slow_us {
                 let id = self.shared.next_slowlog_id.fetch_add(1, Ordering::Relaxed);
                 let entry = Entry { id, at_seconds, command, address: address.clone(), name: name.clone() };
-                self.slowlog.add(entry, &self.config);
+                self.places.slowlog.add(entry, &self.config);
             }
         }
     }

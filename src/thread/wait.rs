@@ -230,7 +230,8 @@ impl Core {
     }
 
     /// How long until somebody's time comes, in ms, if somebody waits.
-    pub(crate) fn wait_due_in_ms(&self) -> Option<i64> {
+    #[must_use]
+    pub fn wait_due_in_ms(&self) -> Option<i64> {
         self.waits.due.first().map(|(at, _)| (at - self.now_ms).max(0))
     }
 }
