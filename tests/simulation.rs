@@ -87,6 +87,11 @@ fn who_overtakes_a_queue_is_noticed() {
     assert_noticed(Break::Overtake);
 }
 
+#[test]
+fn who_does_not_look_for_those_who_wait_is_noticed() {
+    assert_noticed(Break::Registry);
+}
+
 /// A simulation that cannot fail is worth nothing: with a rule broken on purpose some seed fails.
 #[expect(clippy::print_stdout, reason = "a simulation says how much it has seen")]
 fn assert_noticed(rule: Break) {

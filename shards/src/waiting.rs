@@ -4,8 +4,9 @@
 //! queues of all its keys. A key that gets something is noted as ready ([`crate::effects::Effects`]); when the command, transaction or
 //! script that fed it is over, [`InHand::serve`] runs the waiters' commands, in the order in which they came, as if they came now.
 //!
-//! A waiter whose keys are on several shards stands on each of them, and may be fed on two at once: whoever wants to serve it
-//! claims it first ([`Waiter::claim`]). Nothing else is shared between shards.
+//! A waiter whose keys are on several shards stands on each of them. Who feeds it has all of them in hand, if the host sees to that; its
+//! time may be over meanwhile, or its client gone, so whoever wants to serve it claims it first ([`Waiter::claim`]). Nothing else is
+//! shared between shards.
 use crate::call::{Call, Keys};
 use crate::commands::{Command, execute};
 use crate::effects::Effects;
