@@ -18,6 +18,7 @@ use crate::pubsub::{Author, Transcript, is_shown, line};
 use crate::table::{CommandId, Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, Hold, Piece, Session};
 use crate::thread::core::Core;
+use shards::commands::Args;
 use shards::reply::Reply;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::Flags;
@@ -271,12 +272,15 @@ impl Core {
             }
             return self.exec_without_shards(conn, plan.pieces);
         }
+        let publishes = count > 1 && self.batch_may_publish(&plan.queued);
         if all.len() == 1 {
-            return self.enter_planned(conn, plan, all, watching, transcript);
+            self.enter_planned(conn, plan, all, watching, transcript);
+        } else {
+            self.close_run(conn);
+            let shared = Arc::clone(&self.shared);
+            shared.spanning.marked(self.id, || self.enter_planned(conn, plan, all, watching, transcript));
         }
-        self.close_run(conn);
-        let shared = Arc::clone(&self.shared);
-        shared.spanning.marked(self.id, || self.enter_planned(conn, plan, all, watching, transcript));
+        conn.publishes |= publishes && conn.has_pending();
     }
 
     /// Enters what was planned into these shards.
@@ -345,6 +349,32 @@ impl Core {
             }
         }
         conn.end_reply(reply);
+    }
+}
+
+/// What publishes comes after what may publish of the same connection and is unanswered: it may be carried out on another thread.
+impl Core {
+    /// Whether the next command of a connection may publish something by itself.
+    pub(crate) fn publishes_next(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
+        match &conn.session.multi {
+            Some(multi) => entry.spec.name == "exec" && self.batch_may_publish(&multi.batch),
+            None => self.may_publish(entry, args),
+        }
+    }
+
+    /// Whether a command may publish something.
+    pub(crate) fn may_publish(&mut self, entry: &Entry, args: Args<'_>) -> bool {
+        match entry.handler {
+            Handler::Script(command) => self.scripting.may_publish(&self.shared.scripts, command, args),
+            _ => is_publish(entry),
+        }
+    }
+
+    fn batch_may_publish(&mut self, batch: &Batch) -> bool {
+        batch
+            .commands
+            .iter()
+            .any(|command| self.may_publish(table().entry(command.id), &batch.args(*command)))
     }
 }
 

@@ -266,6 +266,22 @@ impl Scripting {
         }
     }
 
+    /// Whether the script of a command may publish something.
+    pub(crate) fn may_publish(&mut self, scripts: &Scripts, command: &ScriptCommand, args: Args<'_>) -> bool {
+        match command.does {
+            Does::Eval { by_sha } => {
+                let met = Self::name(by_sha, args).and_then(|sha| self.meet(scripts, sha, None));
+                met.map_or(!by_sha, |met| met.script.publishes)
+            }
+            Does::Call => {
+                let catalogue = self.catalogue(scripts);
+                let found = catalogue.function(args[1]);
+                found.is_some_and(|(library, _)| !library.is_local || store::names_publish(&library.code))
+            }
+            Does::Administer(_) => false,
+        }
+    }
+
     /// Runs the script of a command and writes its reply.
     pub(crate) fn run(
         &mut self,

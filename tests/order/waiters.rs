@@ -5,6 +5,9 @@ use crate::resp::Reply;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Scope;
 
+/// One name for all of them: each is slow, for who waits has to be waited for.
+const SERVED: &str = "those who wait on several shards";
+
 /// Starts them all.
 pub(crate) fn spawn_all<'s>(arena: Arena<'s>, scope: &'s Scope<'s, '_>) {
     scope.spawn(move || hand_over(arena));
@@ -68,7 +71,7 @@ fn hand_over(arena: Arena<'_>) {
         let fits = replies[0] == Reply::Int(1)
             && replies[1] == Reply::Array(Vec::new())
             && replies[2] == Reply::Int(arrived);
-        arena.board.saw("what a move waits for", fits, || format!("{command:?}: {replies:?}"));
+        arena.board.saw(SERVED, fits, || format!("{command:?}: {replies:?}"));
         mover.client.receive();
         client.call(&["DEL", &to]);
     }
@@ -135,7 +138,7 @@ fn serve_in_order(arena: Arena<'_>, command: &[&str]) {
         let wanted =
             [(text(&names[1]), text("1")), (text(&names[1]), text("3")), (text(&names[0]), text("2"))];
         let fits = got == wanted && added.iter().all(|reply| *reply == Reply::Int(1));
-        arena.board.saw("order of those who wait", fits, || format!("{command:?} got {got:?}"));
+        arena.board.saw(SERVED, fits, || format!("{command:?} got {got:?}"));
     }
 }
 
@@ -174,7 +177,7 @@ fn pass_on(arena: Arena<'_>) {
             let got: Vec<Reply> = waiters.iter_mut().map(|waiter| waiter.client.receive()).collect();
             let fits = pushed == Reply::Int(1)
                 && got.iter().all(|reply| *reply == wanted || reply.items().get(1) == Some(&wanted));
-            arena.board.saw("moves that feed others", fits, || format!("{got:?}"));
+            arena.board.saw(SERVED, fits, || format!("{got:?}"));
         }
         stop.store(true, Ordering::SeqCst);
     });
@@ -213,6 +216,6 @@ fn serve_after_the_transaction(arena: Arena<'_>) {
             && left[0] == Reply::Int(0)
             && left[1] == Reply::Bulk(text.clone().into_bytes())
             && got.items()[0] == Reply::Bulk(names[0].clone().into_bytes());
-        arena.board.saw("transactions that feed", fits, || format!("{lens:?} {left:?} {got:?}"));
+        arena.board.saw(SERVED, fits, || format!("{lens:?} {left:?} {got:?}"));
     }
 }

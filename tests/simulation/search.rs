@@ -20,8 +20,8 @@ pub(crate) struct History {
     pub(crate) has_left: bool,
 }
 
-/// Whether there is such an order.
-pub(crate) fn is_explained(histories: &[History], keys: usize) -> bool {
+/// Whether there is such an order; if not, how many commands of each client the longest one explains.
+pub(crate) fn explain(histories: &[History], keys: usize) -> Result<(), Vec<usize>> {
     let heard = histories.iter().flat_map(|history| &history.heard);
     let first_heard =
         |value: u32| heard.clone().filter(|(_, other)| *other == value).map(|(at, _)| *at).min();
@@ -36,9 +36,11 @@ pub(crate) fn is_explained(histories: &[History], keys: usize) -> bool {
         }
         seen_at
     });
-    let mut search = Search { histories, seen_at: seen_at.collect(), dead_ends: HashSet::new() };
     let count = histories.len();
-    search.go_on(State { at: vec![0; count], heard: vec![0; count], model: Model::new(keys, count) })
+    let seen_at = seen_at.collect();
+    let mut search = Search { histories, seen_at, dead_ends: HashSet::new(), longest: vec![0; count] };
+    let start = State { at: vec![0; count], heard: vec![0; count], model: Model::new(keys, count) };
+    if search.go_on(start) { Ok(()) } else { Err(search.longest) }
 }
 
 /// How far an order has got.
@@ -56,6 +58,7 @@ struct Search<'a> {
     /// For each client and command, when somebody first knew that it or one behind it was carried out.
     seen_at: Vec<Vec<u64>>,
     dead_ends: HashSet<State>,
+    longest: Vec<usize>,
 }
 
 impl Search<'_> {
@@ -66,6 +69,9 @@ impl Search<'_> {
             state.at[client] >= history.answered.len() && state.heard[client] >= history.heard.len()
         }) {
             return true;
+        }
+        if state.at.iter().sum::<usize>() > self.longest.iter().sum() {
+            self.longest.clone_from(&state.at);
         }
         if self.dead_ends.contains(&state) {
             return false;
@@ -160,6 +166,10 @@ pub(crate) fn tell(histories: &[History], names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_explained(histories: &[History], keys: usize) -> bool {
+        explain(histories, keys).is_ok()
+    }
 
     fn history(ops: &[Op], times: &[(u64, u64, &str)]) -> History {
         History {

@@ -78,8 +78,9 @@ pub(crate) fn run(seed: u64, broken: Option<Break>) -> Outcome {
     }
     let answers = histories.iter().map(|history| history.answered.len()).sum();
     let failure = match end {
-        Some(End::Done) if search::is_explained(&histories, names.len()) => None,
-        Some(End::Done) => Some("no single-threaded Redis could have answered so".to_owned()),
+        Some(End::Done) => search::explain(&histories, names.len()).err().map(|longest| {
+            format!("no single-threaded Redis could have answered so; explained of each client: {longest:?}")
+        }),
         other => Some(format!("{other:?}")),
     };
     let failure = failure.map(|what| {
