@@ -31,17 +31,18 @@ impl Waiter {
         Waiter { client, id }
     }
 
-    /// Sends a command that waits, and returns when it does.
-    fn wait(&mut self, arena: Arena<'_>, watcher: &mut Client, command: &[&str]) {
+    /// Sends a command that waits, and returns when it does, or false when there is no time left.
+    fn wait(&mut self, arena: Arena<'_>, watcher: &mut Client, command: &[&str]) -> bool {
         self.client.send_bytes(&request(&[command]));
         while arena.board.goes_on() {
             let Reply::Bulk(told) = watcher.call(&["CLIENT", "LIST", "ID", &self.id]) else {
                 panic!("a list is a text")
             };
             if String::from_utf8_lossy(&told).contains(" flags=b ") {
-                return;
+                return true;
             }
         }
+        false
     }
 }
 
@@ -57,7 +58,9 @@ fn hand_over(arena: Arena<'_>) {
             1 => &["BRPOPLPUSH", &from, &to, "0"],
             _ => &["BLMPOP", "0", "2", &from, &to, "RIGHT"],
         };
-        mover.wait(arena, &mut client, command);
+        if !mover.wait(arena, &mut client, command) {
+            return;
+        }
         let text = round.to_string();
         // Without waiting, and one after another.
         let commands: [&[&str]; 3] =
@@ -115,9 +118,15 @@ fn serve_in_order(arena: Arena<'_>, command: &[&str]) {
     while arena.board.goes_on() {
         round += 1;
         let names = [key(command[0], round), key(command[0], round + 1)];
-        waiters[0].wait(arena, &mut client, &[command[0], &names[0], &names[1], "0"]);
-        waiters[1].wait(arena, &mut client, &[command[0], &names[1], "0"]);
-        waiters[2].wait(arena, &mut client, &[command[0], &names[1], &names[0], "0"]);
+        let commands: [&[&str]; 3] = [
+            &[command[0], &names[0], &names[1], "0"],
+            &[command[0], &names[1], "0"],
+            &[command[0], &names[1], &names[0], "0"],
+        ];
+        let mut waiting = waiters.iter_mut().zip(commands);
+        if !waiting.all(|(waiter, command)| waiter.wait(arena, &mut client, command)) {
+            return;
+        }
         let push = |name: &str, value: &str| {
             let words: &[&str] =
                 if is_list { &["RPUSH", name, value] } else { &["ZADD", name, value, value] };
@@ -168,8 +177,9 @@ fn pass_on(arena: Arena<'_>) {
                 1 => [&last, &over, &local],
                 _ => [&over, &last, &local],
             };
-            for (waiter, command) in waiters.iter_mut().zip(commands) {
-                waiter.wait(arena, &mut client, command);
+            let mut waiting = waiters.iter_mut().zip(commands);
+            if !waiting.all(|(waiter, command)| waiter.wait(arena, &mut client, command)) {
+                break;
             }
             let text = round.to_string();
             let pushed = client.call(&["RPUSH", &first, &text]);
@@ -190,7 +200,9 @@ fn serve_after_the_transaction(arena: Arena<'_>) {
     let mut round = 0;
     while arena.board.goes_on() {
         round += 1;
-        waiter.wait(arena, &mut client, &["BLPOP", &names[0], &names[1], "0"]);
+        if !waiter.wait(arena, &mut client, &["BLPOP", &names[0], &names[1], "0"]) {
+            return;
+        }
         let text = round.to_string();
         let push = format!(
             "redis.call('rpush', '{}', ARGV[1]) redis.call('rpush', '{}', ARGV[1]) \
