@@ -358,14 +358,21 @@ impl Core {
     pub(crate) fn publishes_next(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
         match &conn.session.multi {
             Some(multi) => entry.spec.name == "exec" && self.batch_may_publish(&multi.batch),
-            None => self.may_publish(entry, args),
+            None => match entry.handler {
+                // One that is entered into all queues comes behind all that was entered before anyway.
+                Handler::Script(command) => {
+                    let scripts = &self.shared.scripts;
+                    self.scripting.may_publish(scripts, command, args) == (true, true)
+                }
+                _ => is_publish(entry),
+            },
         }
     }
 
     /// Whether a command may publish something.
     pub(crate) fn may_publish(&mut self, entry: &Entry, args: Args<'_>) -> bool {
         match entry.handler {
-            Handler::Script(command) => self.scripting.may_publish(&self.shared.scripts, command, args),
+            Handler::Script(command) => self.scripting.may_publish(&self.shared.scripts, command, args).0,
             _ => is_publish(entry),
         }
     }

@@ -266,19 +266,27 @@ impl Scripting {
         }
     }
 
-    /// Whether the script of a command may publish something.
-    pub(crate) fn may_publish(&mut self, scripts: &Scripts, command: &ScriptCommand, args: Args<'_>) -> bool {
+    /// Whether the script of a command may publish something, and whether it touches no keys but those it is given.
+    pub(crate) fn may_publish(
+        &mut self,
+        scripts: &Scripts,
+        command: &ScriptCommand,
+        args: Args<'_>,
+    ) -> (bool, bool) {
         match command.does {
             Does::Eval { by_sha } => {
                 let met = Self::name(by_sha, args).and_then(|sha| self.meet(scripts, sha, None));
-                met.map_or(!by_sha, |met| met.script.publishes)
+                met.map_or((!by_sha, true), |met| (met.script.publishes, met.script.is_local))
             }
             Does::Call => {
                 let catalogue = self.catalogue(scripts);
                 let found = catalogue.function(args[1]);
-                found.is_some_and(|(library, _)| !library.is_local || store::names_publish(&library.code))
+                found.map_or((false, true), |(library, _)| {
+                    let is_local = library.is_local && !scripts.functions.may_change();
+                    (!is_local || store::names_publish(&library.code), is_local)
+                })
             }
-            Does::Administer(_) => false,
+            Does::Administer(_) => (false, true),
         }
     }
 
