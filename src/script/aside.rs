@@ -39,6 +39,7 @@ impl Host<'_> {
             shared.published[shard.index].publish(shard);
         }
         let mut core = Core::new(self.places.thread_id(), Arc::clone(shared), None);
+        core.is_stand_in = true;
         core.now_ms = self.now_ms;
         self.lend(&mut core);
         let outcome = self.carry_out_aside(&mut core, command, args);

@@ -157,6 +157,8 @@ pub struct Core {
     pub(crate) eviction: Option<Policy>,
     /// Its connections that listen to channels.
     pub(crate) hearing: Hearing,
+    /// It stands in for the thread's core, whose connections are to hear what comes by post.
+    pub(crate) is_stand_in: bool,
     /// It is to leave its loop.
     pub stop: bool,
 }
@@ -217,6 +219,7 @@ impl Core {
             holds_paused: false,
             eviction,
             hearing: Hearing::default(),
+            is_stand_in: false,
             stop: false,
         };
         core.adopt_output_limits();
