@@ -90,11 +90,13 @@ impl Host<'_> {
         finish: Finish,
     ) -> crate::commands::Outcome {
         let shared = self.outside.shared;
-        let threads = shared.shard_count();
+        // A thread that does not turn its loop answers nothing.
+        let is_asked = |thread: &usize| *thread != core.id && shared.mailboxes[*thread].waker().is_some();
+        let asked: Vec<usize> = (0..shared.shard_count()).filter(is_asked).collect();
         let origin = Origin { thread: core.id, token: NOWHERE, sequence: u64::MAX };
-        // One answer more than there will be: nobody is the last, whose it would be to tell the asker.
-        let survey = Arc::new(Survey::new(origin, None, threads + 1, ask, finish));
-        for thread in (0..threads).filter(|thread| *thread != core.id) {
+        // One answer more than there will be, with this thread's own: nobody is the last, whose it would be to tell the asker.
+        let survey = Arc::new(Survey::new(origin, None, asked.len() + 2, ask, finish));
+        for thread in asked {
             shared.mailboxes[thread].deliver(Mail::Ask(Arc::clone(&survey)));
         }
         let _never_the_last = survey.ask(core);
