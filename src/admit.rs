@@ -1,6 +1,5 @@
 //! Admission: whether a client may have its command carried out now.
 use crate::coordinate::batch::Batch;
-use crate::dispatch::{unknown_command, unknown_subcommand};
 use crate::persist::journal::Journal;
 use crate::script::ScriptCommand;
 use crate::script::busy::Kind;
@@ -9,7 +8,7 @@ use crate::table::{CommandId, Entry, Handler, table};
 use crate::thread::conn::Conn;
 use crate::thread::core::Core;
 use shards::commands::Args;
-use shards::fault::Fault;
+use shards::fault::{Fault, until_zero};
 use shards::spec::Flags;
 use std::sync::atomic::Ordering;
 
@@ -209,4 +208,34 @@ fn is_for_listeners(entry: &Entry) -> bool {
 /// Whether a command would wait in a transaction, where it takes memory whatever it is.
 fn would_be_queued(conn: &Conn, entry: &Entry) -> bool {
     conn.session.multi.is_some() && !matches!(entry.spec.name, "exec" | "discard" | "quit" | "reset")
+}
+
+/// What Redis shows of an argument in a fault that has room for so many bytes of it.
+fn shown(arg: &[u8], room: usize) -> &[u8] {
+    let text = until_zero(arg);
+    &text[..text.len().min(room)]
+}
+
+/// Redis's words, with the first of the arguments.
+pub fn unknown_command(args: Args<'_>) -> Fault {
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(shown(args[0], 128));
+    text.extend_from_slice(b"', with args beginning with: ");
+    let mut room: usize = 128;
+    for arg in &args[1..] {
+        if room == 0 {
+            break;
+        }
+        let shown = shown(arg, room);
+        text.push(b'\'');
+        text.extend_from_slice(shown);
+        text.extend_from_slice(b"' ");
+        room = room.saturating_sub(shown.len() + 3);
+    }
+    Fault::text(text)
+}
+
+pub(crate) fn unknown_subcommand(entry: &Entry, args: Args<'_>) -> Fault {
+    let after = format!("'. Try {} HELP.", entry.spec.name.to_ascii_uppercase());
+    Fault::quoting("ERR unknown subcommand '", shown(args[1], 128), &after)
 }

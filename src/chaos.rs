@@ -6,6 +6,8 @@
 #[cfg_attr(not(feature = "chaos"), path = "chaos/no_disk.rs")]
 pub mod disk;
 
+use std::sync::{Mutex, MutexGuard};
+
 /// A moment at which this thread may be descheduled.
 #[inline(always)]
 pub fn point() {
@@ -26,6 +28,8 @@ pub enum Break {
     PutBack,
     /// Something is run at once though the queue is not empty (R1).
     Overtake,
+    /// Nobody looks who waits on several shards (R4).
+    Registry,
 }
 
 /// Whether this thread breaks a rule. Never, in a normal build.
@@ -39,6 +43,20 @@ pub fn breaks(rule: Break) -> bool {
         let _ = rule;
         false
     }
+}
+
+/// Locks what is held across points: a simulation must see who waits for it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    #[cfg(feature = "chaos")]
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => yield_now(),
+        }
+    }
+    #[cfg(not(feature = "chaos"))]
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(feature = "chaos")]

@@ -4,7 +4,7 @@
 //! carries them out one after another; `call` is the one function through which every command of every client passes.
 use crate::admit::Refusal;
 use crate::commands::{Server, Verdict};
-use crate::coordinate::batch::{Act, ArgVec};
+use crate::coordinate::batch::ArgVec;
 use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
@@ -15,12 +15,11 @@ use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
 use crate::thread::core::{Core, Parsed, Scratch};
 use shards::commands::Args;
 use shards::effects::Class;
-use shards::fault::{Fault, until_zero};
+use shards::fault::Fault;
 use shards::keyspace::Hashed;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::Flags;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Commands that are looked at together.
 const BATCH: usize = 32;
@@ -213,6 +212,13 @@ impl Core {
             conn.hold = Some(Hold::Order);
             return;
         }
+        if conn.publishes
+            && let Ok(entry) = admitted
+            && self.publishes_next(conn, entry, args)
+        {
+            conn.hold = Some(Hold::Order);
+            return;
+        }
         if admitted.as_ref().is_ok_and(|entry| entry.route == Route::Script) && self.puts_off(conn) {
             return;
         }
@@ -321,7 +327,11 @@ impl Core {
             }
             Route::Server => self.call_server(conn, entry, args),
             Route::Desk => self.call_desk(conn, entry, args),
-            Route::Keys | Route::NoKeys | Route::Script => self.enter_many(conn, entry, args),
+            Route::Keys | Route::NoKeys => self.enter_many(conn, entry, args),
+            Route::Script => {
+                self.enter_many(conn, entry, args);
+                conn.publishes |= conn.has_pending() && self.may_publish(entry, args);
+            }
         }
     }
 
@@ -427,6 +437,7 @@ impl Core {
             Mail::Served(ticket, served) => self.served(ticket, served),
             Mail::Ran(run) => {
                 let token = run.origin.token;
+                self.end_registration(&run.act, run.waits.is_some());
                 match self.check_out(token) {
                     Some(mut conn) => {
                         match run.waits {
@@ -451,13 +462,11 @@ impl Core {
                 }
             }
             Mail::Done(unit) => {
-                let (waits, may_wait) = {
+                let waits = {
                     let mut part = unit.part(0);
-                    (part.waits.take(), matches!(part.act, Act::Wait(_)))
+                    self.end_registration(&part.act, part.waits.is_some());
+                    part.waits.take()
                 };
-                if may_wait && waits.is_none() {
-                    self.shared.spanning_waits.fetch_sub(1, Ordering::SeqCst);
-                }
                 let Some(mut conn) = self.check_out(unit.origin.token) else {
                     // It waits, and nobody waits for it.
                     return waits.into_iter().for_each(|waiter| self.abandon(&waiter));
@@ -525,34 +534,4 @@ fn may_wait(entry: &Entry, args: Args<'_>) -> bool {
 /// Commands that are carried out though a transaction is open.
 fn is_immediate(entry: &Entry) -> bool {
     matches!(entry.spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
-}
-
-/// What Redis shows of an argument in a fault that has room for so many bytes of it.
-fn shown(arg: &[u8], room: usize) -> &[u8] {
-    let text = until_zero(arg);
-    &text[..text.len().min(room)]
-}
-
-/// Redis's words, with the first of the arguments.
-pub fn unknown_command(args: Args<'_>) -> Fault {
-    let mut text = b"ERR unknown command '".to_vec();
-    text.extend_from_slice(shown(args[0], 128));
-    text.extend_from_slice(b"', with args beginning with: ");
-    let mut room: usize = 128;
-    for arg in &args[1..] {
-        if room == 0 {
-            break;
-        }
-        let shown = shown(arg, room);
-        text.push(b'\'');
-        text.extend_from_slice(shown);
-        text.extend_from_slice(b"' ");
-        room = room.saturating_sub(shown.len() + 3);
-    }
-    Fault::text(text)
-}
-
-pub(crate) fn unknown_subcommand(entry: &Entry, args: Args<'_>) -> Fault {
-    let after = format!("'. Try {} HELP.", entry.spec.name.to_ascii_uppercase());
-    Fault::quoting("ERR unknown subcommand '", shown(args[1], 128), &after)
 }

@@ -47,7 +47,8 @@
 //! the commands of a connection take effect in its order. The argument stands where the code is:
 //! [`queues`] (the order of a shard's queue, and why no request is forgotten at a sleeper's door), [`coordinate::gate`] (why
 //! units exclude what they must), [`pubsub`] (why all hear the same order), [`coordinate::unit`] (why no part runs early, and why there is no deadlock),
-//! [`coordinate::enter`] (entering, and running as a way of entering), [`persist`] (what a crash leaves of it). `tests/simulation.rs` tries to break it.
+//! [`coordinate::enter`] (entering, and running as a way of entering),
+//! [`coordinate::spanning`] (who feeds those that wait on several shards), [`persist`] (what a crash leaves of it). `tests/simulation.rs` tries to break it.
 //!
 //! # What was measured for this design
 //!

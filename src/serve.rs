@@ -223,17 +223,18 @@ impl Core {
         let began = bench.stats.ticks();
         bench.run_part(&mut shards, &mut unit.part(0));
         self.note_gathered(began);
-        for mut shard in shards {
-            self.take_tail(&mut shard);
-            self.send_home(shard);
+        for shard in &mut shards {
+            self.take_tail(shard);
+            self.shared.published[shard.index].publish(shard);
         }
         self.tell_noticed(unit.origin.thread, unit.origin.token);
+        // That somebody waits is to be known before others, with these shards, serve him and say so.
         self.mail(unit.origin.thread, Mail::Done(Arc::clone(unit)));
+        shards.into_iter().for_each(|shard| self.send_home(shard));
     }
 
     fn send_home(&mut self, shard: Box<Shard>) {
         let index = shard.index;
-        self.shared.published[index].publish(&shard);
         let strand = Strand { shard, stalled: None };
         if index == self.id {
             self.strands[index] = Some(strand);

@@ -1,6 +1,7 @@
 //! What all threads of a server share: queues, mailboxes, the gate, the configuration, counters.
 use crate::config::Config;
 use crate::coordinate::gate::Gate;
+use crate::coordinate::spanning::Spanning;
 use crate::listeners::Listeners;
 use crate::persist::journal::Journal;
 use crate::persist::keeper::Keeper;
@@ -80,9 +81,8 @@ pub struct Shared {
     pub connections_received: AtomicU64,
     /// How many clients the descriptors allow, at most.
     pub clients_max: AtomicUsize,
-    /// Commands that wait for keys on several shards, or may come to: while there are any, transactions that span shards are gathered, so that
-    /// those who wait are served after the whole of them.
-    pub spanning_waits: AtomicUsize,
+    /// Who waits for keys on several shards, or may come to.
+    pub spanning: Spanning,
     /// How far the loading of the dataset is.
     pub progress: Progress,
     /// The dataset is being loaded.
@@ -262,7 +262,7 @@ impl Shared {
             rejected_connections: AtomicU64::new(0),
             connections_received: AtomicU64::new(0),
             clients_max: AtomicUsize::new(config.maxclients as usize),
-            spanning_waits: AtomicUsize::new(0),
+            spanning: Spanning::new(shard_count),
             progress: Progress::default(),
             loading: AtomicBool::new(false),
             pause: AtomicI64::new(0),

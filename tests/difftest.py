@@ -139,13 +139,10 @@ def known_of_scripts(name, words, cmd, a, b):
         return 'what blocks, in a script'
     if error(a, b'ERR This Redis command is not allowed') and cmd[0].upper().startswith(BLOCKS):
         return 'what blocks, in a script'
-    if error(b, b'ERR This Redis command is not allowed') and cmd[0].upper() in SERVERS_OWN:
-        return 'commands of the server in a script'
     return None
 
 
 BLOCKS = (b'BLPOP', b'BRPOP', b'BLMOVE', b'BLMPOP', b'BZPOP', b'BZMPOP', b'XREAD')
-SERVERS_OWN = (b'COMMAND', b'PUBSUB', b'INFO', b'MEMORY', b'CLUSTER', b'LOLWUT', b'LASTSAVE')
 # How Valkey words errors of scripts, and how Redis does.
 VALKEY_WORDS = (
     (b'This Valkey command', b'This Redis command'),

@@ -18,6 +18,8 @@ mod queues;
 mod resp;
 #[path = "order/tally.rs"]
 mod tally;
+#[path = "order/waiters.rs"]
+mod waiters;
 
 use braid::Braid;
 use observers::{Arena, Counts};
@@ -52,6 +54,40 @@ fn one_shard_is_one_server() {
     watch("1", "auto");
 }
 
+/// A thousand commands over all shards: a hop to each, whether each shard does its part by itself or all are gathered.
+#[test]
+fn a_transaction_is_one_hop_a_shard() {
+    const SHARDS: u64 = 3;
+    let server = Braid::start(&["--shards", &SHARDS.to_string()]);
+    let [mut client, mut reader] = [(); 2].map(|()| client::Client::connect(server.address));
+    for watches in [false, true] {
+        if watches {
+            assert!(client.call(&["WATCH", "key0", "key1", "key2", "key3", "key4"]).is_ok());
+        }
+        assert!(client.call(&["MULTI"]).is_ok());
+        let names: Vec<String> = (0..1000).map(|number| format!("key{number}")).collect();
+        let increments: Vec<[&str; 2]> = names.iter().map(|name| ["INCR", name]).collect();
+        let increments: Vec<&[&str]> = increments.iter().map(|command| &command[..]).collect();
+        client.pipeline(&increments);
+        let before = hops(&mut reader);
+        let done = client.call(&["EXEC"]);
+        assert_eq!(done.items().len(), 1000);
+        let after = hops(&mut reader);
+        assert_eq!((after.0 - before.0, after.1 - before.1), (SHARDS, 1), "watches: {watches}");
+    }
+}
+
+/// The hops and units that all threads have counted.
+fn hops(client: &mut client::Client) -> (u64, u64) {
+    let resp::Reply::Bulk(page) = client.call(&["INFO", "shards"]) else { panic!("INFO is a text") };
+    let page = String::from_utf8(page).expect("a text");
+    let sum = |name: &str| {
+        let figures = page.split([',', '\n', ':']).filter_map(|field| field.strip_prefix(name));
+        figures.map(|figure| figure.trim().parse::<u64>().expect("a number")).sum()
+    };
+    (sum("hops="), sum("units="))
+}
+
 fn watch(shards: &str, io: &str) {
     let seconds = std::env::var("BRAID_ORDER_SECONDS")
         .map_or(SECONDS, |text| text.parse().expect("BRAID_ORDER_SECONDS is a number"));
@@ -62,6 +98,7 @@ fn watch(shards: &str, io: &str) {
         observers::spawn_all(arena, scope);
         queues::spawn_all(arena, scope);
         messages::spawn_all(arena, scope);
+        waiters::spawn_all(arena, scope);
         let mut waited = 0;
         // On a busy machine it takes longer until all have seen enough.
         let too_few = |(_, seen): (&str, u64)| seen < OBSERVATIONS_A_SECOND_MIN * seconds;

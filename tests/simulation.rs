@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 /// Seeds that CI looks at.
 const SEEDS: u64 = 20_000;
 /// Seeds after which a broken rule must have shown.
-const SEEDS_TO_NOTICE: u64 = 60_000;
+const SEEDS_TO_NOTICE: u64 = 200_000;
 
 #[test]
 #[expect(clippy::print_stdout, reason = "a simulation says how much it has seen")]
@@ -85,6 +85,11 @@ fn who_does_not_look_again_at_a_door_is_noticed() {
 #[test]
 fn who_overtakes_a_queue_is_noticed() {
     assert_noticed(Break::Overtake);
+}
+
+#[test]
+fn who_does_not_look_for_those_who_wait_is_noticed() {
+    assert_noticed(Break::Registry);
 }
 
 /// A simulation that cannot fail is worth nothing: with a rule broken on purpose some seed fails.

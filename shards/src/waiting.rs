@@ -4,8 +4,9 @@
 //! queues of all its keys. A key that gets something is noted as ready ([`crate::effects::Effects`]); when the command, transaction or
 //! script that fed it is over, [`InHand::serve`] runs the waiters' commands, in the order in which they came, as if they came now.
 //!
-//! A waiter whose keys are on several shards stands on each of them, and may be fed on two at once: whoever wants to serve it
-//! claims it first ([`Waiter::claim`]). Nothing else is shared between shards.
+//! A waiter whose keys are on several shards stands on each of them. Who feeds it has all of them in hand, if the host sees to that; its
+//! time may be over meanwhile, or its client gone, so whoever wants to serve it claims it first ([`Waiter::claim`]). Nothing else is
+//! shared between shards.
 use crate::call::{Call, Keys};
 use crate::commands::{Command, execute};
 use crate::effects::Effects;
@@ -16,7 +17,7 @@ use crate::settings::Settings;
 use crate::shard::Shard;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// For what a command waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +101,7 @@ pub struct Waiter {
     /// For what it waits.
     pub wait: Wait,
     state: AtomicU8,
+    left: AtomicBool,
 }
 
 impl Waiter {
@@ -115,7 +117,16 @@ impl Waiter {
     ) -> Waiter {
         let as_it_came = || args.iter().map(|arg| (*arg).into()).collect();
         let args = wait.args.take().unwrap_or_else(as_it_came);
-        Waiter { ticket, command, args, db, resp, wait, state: AtomicU8::new(WAITING) }
+        Waiter {
+            ticket,
+            command,
+            args,
+            db,
+            resp,
+            wait,
+            state: AtomicU8::new(WAITING),
+            left: AtomicBool::new(false),
+        }
     }
     /// Takes the right to serve it; whether nobody else has it, and it still waits.
     #[must_use]
@@ -144,6 +155,11 @@ impl Waiter {
     #[must_use]
     pub fn is_done(&self) -> bool {
         matches!(self.state.load(Ordering::SeqCst), DONE | GIVEN_UP)
+    }
+    /// Whether it is in no queue any more, as far as whoever served it could see to that.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::SeqCst)
     }
     fn turn(&self, from: u8, to: u8) -> bool {
         self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
@@ -221,11 +237,17 @@ pub fn stand(keys: &mut Keys<'_>, waiter: &Arc<Waiter>) {
 
 /// Takes a waiter away from all its keys that are in hand.
 pub fn leave(keys: &mut Keys<'_>, waiter: &Waiter) {
+    let mut has_left = true;
     for key in &waiter.wait.keys {
         let hashed = Hashed::new(key);
         if keys.is_in_hand(hashed.slot) {
             keys.shard(hashed.slot).dbs[usize::from(waiter.db)].waiters.remove(key, waiter.ticket);
+        } else {
+            has_left = false;
         }
+    }
+    if has_left {
+        waiter.left.store(true, Ordering::SeqCst);
     }
 }
 

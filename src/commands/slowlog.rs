@@ -82,7 +82,7 @@ fn ask_entries(write: impl FnOnce(&mut Reply, &[Entry]) + Send + 'static) -> Ver
     let all = Arc::clone(&gathered);
     Verdict::ask(
         move |core| {
-            all.lock().unwrap_or_else(PoisonError::into_inner).extend(core.slowlog.entries().cloned())
+            all.lock().unwrap_or_else(PoisonError::into_inner).extend(core.places.slowlog.entries().cloned())
         },
         move |cx| {
             let mut entries = std::mem::take(&mut *gathered.lock().unwrap_or_else(PoisonError::into_inner));
@@ -118,7 +118,7 @@ const RESET: ServerCommand = ServerCommand {
     },
     run: |_, _| {
         Ok(Verdict::ask(
-            |core| core.slowlog.clear(),
+            |core| core.places.slowlog.clear(),
             |cx| {
                 cx.reply.ok();
                 Verdict::Done

@@ -11,9 +11,9 @@ use crate::pubsub::Author;
 use crate::queues::Request;
 use crate::route;
 use crate::script::ScriptCommand;
-use crate::serve::bench::is_writer;
+use crate::serve::bench::{is_writer, writes};
 use crate::table::{CommandId, Entry, Handler};
-use crate::thread::conn::{Assembly, Conn, Hold};
+use crate::thread::conn::{Assembly, Conn};
 use crate::thread::core::Core;
 use shards::commands::Args;
 use shards::commands::scan::parse_cursor;
@@ -62,6 +62,10 @@ impl Core {
         hint: Option<Hashed<'_>>,
     ) {
         if self.may_run_here(conn, shard) {
+            if self.may_feed(entry, args, hint.map(|key| key.slot)) {
+                let part = self.part_with(conn, entry.id, args);
+                return self.enter_joined(conn, shard, part, Assembly::Plain);
+            }
             self.catch_up(conn);
             let mut reply = conn.begin_reply();
             self.run_here(shard, conn, entry, args, hint, &mut reply);
@@ -73,7 +77,7 @@ impl Core {
 
     /// Whether a command for `shard` may be entered by running it here and now.
     #[inline]
-    fn may_run_here(&mut self, conn: &Conn, shard: usize) -> bool {
+    pub(super) fn may_run_here(&mut self, conn: &Conn, shard: usize) -> bool {
         // While it is loaded even the only shard is elsewhere.
         if self.shared.shard_count() == 1 && self.strands[0].is_some() {
             return true;
@@ -181,20 +185,12 @@ impl Core {
         if !conn.needs.is_empty() {
             run.after = conn.needs.elsewhere(shard, &self.shared.journal);
         }
-        let queue = &self.shared.queues[shard];
-        // Its own place in the order of replies is one; more means that something else is unanswered.
-        if conn.pending_len() > 1 {
-            self.shared.gate.marked(self.id, || queue.push(Request::Run(run)));
-        } else {
-            queue.push(Request::Run(run));
-        }
-        self.nudge(shard);
-        self.stats.hops += 1;
+        self.push_or_join(conn, shard, run);
     }
 
     /// Enters a run of its own, with something beside its commands (WATCH, a transaction).
     pub(crate) fn enter_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
-        if self.may_run_here(conn, shard) {
+        if self.may_run_here(conn, shard) && !self.batch_may_feed(&part.batch) {
             self.catch_up(conn);
             let _no_wait = self.run_act_here(conn, shard, &assembly, part);
             return;
@@ -218,24 +214,42 @@ impl Core {
         if let [only] = shards[..] {
             return self.enter_one(conn, only, entry, args, None);
         }
+        if !writes(entry) {
+            return self.enter_over(conn, entry, args, &shards);
+        }
+        if matches!(entry.spec.span, Span::FanOut(_)) && !is_dealt_evenly(entry, args) {
+            // A key without its value: no part may be carried out, and the command itself says why.
+            return self.enter_one(conn, self.id, entry, args, None);
+        }
+        self.close_run(conn);
+        let shared = Arc::clone(&self.shared);
+        shared.spanning.marked(self.id, || {
+            if self.may_feed(entry, args, None) {
+                let part = self.part_with(conn, entry.id, args);
+                let shards = self.joined(&shards);
+                self.enter_unit(conn, Kind::Gathered, &shards, vec![part], Assembly::Plain);
+            } else {
+                self.enter_over(conn, entry, args, &shards);
+            }
+        });
+    }
+
+    /// Enters a command over several shards, as one.
+    fn enter_over(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>, shards: &[usize]) {
         // Who listens is to hear of all that one command did, one after another.
         let in_one_go = entry.spec.flags.has(Flags::WRITE) && self.is_listened_to()
             || self.shared.exchange.is_monitored()
             || saves_when_done(entry, &self.config);
         match entry.spec.span {
-            _ if in_one_go => {
-                let part = self.part_with(conn, entry.id, args);
-                self.enter_unit(conn, Kind::Gathered, &shards, vec![part], Assembly::Plain);
-            }
-            Span::FanOut(merge) => self.fan_out(conn, entry, args, merge),
-            Span::EveryShard(merge) => {
+            Span::FanOut(merge) if !in_one_go => self.fan_out(conn, entry, args, merge),
+            Span::EveryShard(merge) if !in_one_go => {
                 let mut parts: Vec<_> = shards.iter().map(|_| self.part_with(conn, entry.id, args)).collect();
                 parts[1..].iter_mut().for_each(|part| part.is_share = true);
-                self.enter_unit(conn, Kind::FanOut, &shards, parts, Assembly::Merge(merge, Vec::new()));
+                self.enter_unit(conn, Kind::FanOut, shards, parts, Assembly::Merge(merge, Vec::new()));
             }
             _ => {
                 let part = self.part_with(conn, entry.id, args);
-                self.enter_unit(conn, Kind::Gathered, &shards, vec![part], Assembly::Plain);
+                self.enter_unit(conn, Kind::Gathered, shards, vec![part], Assembly::Plain);
             }
         }
     }
@@ -305,10 +319,6 @@ impl Core {
         let count = self.shared.shard_count();
         let keys = route::keys_of(entry.spec, args);
         let stride = if keys.len() > 1 { keys[1].0 - keys[0].0 } else { 1 };
-        if !(args.len() - keys[0].0).is_multiple_of(stride) {
-            // A key without its value: no part may be carried out, and the command itself says why.
-            return self.enter_one(conn, self.id, entry, args, None);
-        }
         let mut shards = ShardSet::new();
         let owners: SmallVec<[usize; 16]> =
             keys.iter().map(|(at, _)| shard_of_slot(slot_of(args[*at]), count)).collect();
@@ -344,29 +354,6 @@ impl Core {
         });
         let sequence = conn.expect(assembly, commands.max(1), bytes);
         self.push_unit(conn.origin(self.id, sequence), kind, shards, parts, conn.needs.clone());
-    }
-
-    /// Enters a command that may wait for keys. Nothing of the connection is entered behind it before it is answered.
-    pub(crate) fn enter_waiting(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
-        let shards = self.shards_of(entry, conn.session.db, args);
-        let ticket = self.new_ticket();
-        let mut part = self.part_with(conn, entry.id, args);
-        part.act = Act::Wait(ticket);
-        let [only] = shards[..] else {
-            conn.hold = Some(Hold::MayWait);
-            self.shared.spanning_waits.fetch_add(1, Ordering::SeqCst);
-            return self.enter_unit(conn, Kind::Gathered, &shards, vec![part], Assembly::Plain);
-        };
-        if !self.may_run_here(conn, only) {
-            self.send_act(conn, only, Assembly::Plain, part);
-            conn.hold = Some(Hold::MayWait);
-            return;
-        }
-        self.catch_up(conn);
-        if let Some(waiter) = self.run_act_here(conn, only, &Assembly::Plain, part) {
-            let sequence = conn.expect(Assembly::Plain, 1, 0);
-            self.wait_for_keys(conn, sequence, entry.id, waiter);
-        }
     }
 
     /// Pushes a unit into the queues of all its shards, as one.
@@ -458,4 +445,11 @@ impl Core {
         }
         dealt
     }
+}
+
+/// Whether each key of a command has what belongs to it (MSET).
+fn is_dealt_evenly(entry: &Entry, args: Args<'_>) -> bool {
+    let keys = route::keys_of(entry.spec, args);
+    let stride = if keys.len() > 1 { keys[1].0 - keys[0].0 } else { 1 };
+    keys.first().is_none_or(|(first, _)| (args.len() - first).is_multiple_of(stride))
 }

@@ -12,17 +12,17 @@ use super::batch::{Act, Batch, Queued};
 use super::desk::changes_of_libraries;
 use super::enter::{ShardSet, add_shard};
 use super::survey::{Ask, Finish, Survey};
-use super::unit::{Kind, Part};
+use super::unit::{Kind, Part, Watching};
 use crate::commands::{Server, Verdict};
 use crate::pubsub::{Author, Transcript, is_shown, line};
 use crate::table::{CommandId, Entry, Handler, table};
 use crate::thread::conn::{Assembly, Conn, Hold, Piece, Session};
 use crate::thread::core::Core;
+use shards::commands::Args;
 use shards::reply::Reply;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::Flags;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A transaction on its way to the shards.
 #[derive(Debug)]
@@ -272,11 +272,35 @@ impl Core {
             }
             return self.exec_without_shards(conn, plan.pieces);
         }
-        let is_awaited = self.shared.spanning_waits.load(Ordering::SeqCst) > 0;
+        let publishes = count > 1 && self.batch_may_publish(&plan.queued);
+        if all.len() == 1 {
+            self.enter_planned(conn, plan, all, watching, transcript);
+        } else {
+            self.close_run(conn);
+            let shared = Arc::clone(&self.shared);
+            shared.spanning.marked(self.id, || self.enter_planned(conn, plan, all, watching, transcript));
+        }
+        conn.publishes |= publishes && conn.has_pending();
+    }
+
+    /// Enters what was planned into these shards.
+    fn enter_planned(
+        &mut self,
+        conn: &mut Conn,
+        plan: Plan,
+        mut all: ShardSet,
+        watching: Option<Watching>,
+        transcript: Option<Transcript>,
+    ) {
+        // Who waits on several shards is to be served after the whole of it.
+        let may_feed = all.len() > 1 && self.batch_may_feed(&plan.queued);
+        if may_feed {
+            all = self.joined(&all);
+        }
         let fans_out = all.len() > 1
             && watching.is_none()
             && !self.is_listened_to()
-            && !is_awaited
+            && !may_feed
             && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
         let part_count = if fans_out { all.len() } else { 1 };
         let mut parts: Vec<Part> = (0..part_count).map(|_| Part::default()).collect();
@@ -325,6 +349,39 @@ impl Core {
             }
         }
         conn.end_reply(reply);
+    }
+}
+
+/// What publishes comes after what may publish of the same connection and is unanswered: it may be carried out on another thread.
+impl Core {
+    /// Whether the next command of a connection may publish something by itself.
+    pub(crate) fn publishes_next(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
+        match &conn.session.multi {
+            Some(multi) => entry.spec.name == "exec" && self.batch_may_publish(&multi.batch),
+            None => match entry.handler {
+                // One that is entered into all queues comes behind all that was entered before anyway.
+                Handler::Script(command) => {
+                    let scripts = &self.shared.scripts;
+                    self.scripting.may_publish(scripts, command, args) == (true, true)
+                }
+                _ => is_publish(entry),
+            },
+        }
+    }
+
+    /// Whether a command may publish something.
+    pub(crate) fn may_publish(&mut self, entry: &Entry, args: Args<'_>) -> bool {
+        match entry.handler {
+            Handler::Script(command) => self.scripting.may_publish(&self.shared.scripts, command, args).0,
+            _ => is_publish(entry),
+        }
+    }
+
+    fn batch_may_publish(&mut self, batch: &Batch) -> bool {
+        batch
+            .commands
+            .iter()
+            .any(|command| self.may_publish(table().entry(command.id), &batch.args(*command)))
     }
 }
 

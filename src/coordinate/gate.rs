@@ -8,7 +8,8 @@
 //! pushed its part to shard 1 before `a` came and to shard 2 after `b` would see `b` and not `a`. Under the mark `b` is
 //! pushed either before the unit's first push (then so was `a`) or after its last. A connection that has no unanswered
 //! command needs no mark: that `a` was answered means that it ran; if behind the unit's part, then the unit had been entered
-//! everywhere before (no part runs earlier, [`super::unit`]), so `b` comes behind its part too.
+//! everywhere before (no part runs earlier, [`super::unit`]), so `b` comes behind its part too. (Its runs are pushed under the mark all
+//! the same: so nobody who begins to wait on several shards is missed, [`super::spanning`].)
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 

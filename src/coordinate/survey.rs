@@ -51,6 +51,10 @@ impl Survey {
         (self.ask)(core);
         self.missing.fetch_sub(1, Ordering::AcqRel) == 1
     }
+    /// How many answers are missing.
+    pub fn missing(&self) -> usize {
+        self.missing.load(Ordering::Acquire)
+    }
     /// What is to be done at the end, once.
     pub fn take_finish(&self) -> Option<Finish> {
         self.finish.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -6,7 +6,7 @@ use shards::keyspace::hash::{KeyedMap, keyed_map};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What a client can subscribe to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,7 +161,7 @@ impl Exchange {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         crate::chaos::point();
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        crate::chaos::lock(&self.state)
     }
 
     /// Whether nobody is subscribed to anything.

@@ -13,6 +13,10 @@
 //! mail and before it reads it, and before it carries out what a client has sent. What a client has heard and then did came through one of these, and a message that it heard was in
 //! every post by then.
 //!
+//! **In the order of the publisher.** PUBLISH is carried out on the connection's thread, and comes behind what the connection wrote before, for
+//! that is entered. But what a transaction or a script publishes is published where that runs, perhaps later: so what publishes, in
+//! whichever way, waits until what may have published before it on the same connection is answered.
+//!
 //! **Events of keys** are messages that whoever runs a command publishes while the shards are in its hand, when what it did stands in
 //! the journals: until then they are in its [`Outbox`], as is what a transaction or script publishes. What a unit has to tell comes in one
 //! piece. (How many a PUBLISH within one reaches is how many there are when it is carried out; who is told is who listens when the unit

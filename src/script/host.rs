@@ -1,5 +1,7 @@
 //! What a script asks of the server while it runs: commands on the shards in hand.
+use super::NOT_ALLOWED;
 use super::busy::{Kind, Slow};
+use crate::commands::ServerCommand;
 use crate::pubsub::Outside;
 use crate::serve::finish_effects;
 use crate::stats::Stats;
@@ -82,7 +84,6 @@ const STOPPING: Duration = Duration::from_millis(50);
 
 const UNKNOWN: Fault = Fault::new("ERR Unknown Redis command called from script");
 const ARITY: Fault = Fault::new("ERR Wrong number of args calling Redis command from script");
-const NOT_ALLOWED: Fault = Fault::new("ERR This Redis command is not allowed from script");
 const READ_ONLY: Fault = Fault::new("ERR Write commands are not allowed from read-only scripts.");
 const OUT_OF_MEMORY: Fault = Fault::new("OOM command not allowed when used memory > 'maxmemory'.");
 const NOT_LOCAL: Fault = Fault::new("ERR Script attempted to access keys that are not in its hands");
@@ -129,8 +130,8 @@ impl Host<'_> {
                     self.finish();
                 }
             }
-            Handler::Server(_) => self.call_server(entry, args)?,
-            Handler::Script(_) => return Err(NOT_ALLOWED),
+            Handler::Server(command) => self.call_server(entry, command, args)?,
+            Handler::Script(command) => self.call_desk(command, args)?,
         }
         self.stats.ran_within(entry.id, start, &self.script.reply.bytes);
         if self.effects.names_changes {
@@ -181,10 +182,11 @@ impl Host<'_> {
         !keys.is_empty() && keys.iter().all(|(at, _)| is_in_hand(args[*at]))
     }
 
-    /// Runs one of the server's commands that make sense within a script.
-    fn call_server(&mut self, entry: &Entry, args: Args<'_>) -> Result<(), Fault> {
+    /// Runs one of the server's commands: what is needed often, or is about the script, here.
+    fn call_server(&mut self, entry: &Entry, command: &ServerCommand, args: Args<'_>) -> Result<(), Fault> {
         match entry.spec.name {
             "ping" if args.len() == 1 => self.script.reply.status("PONG"),
+            "ping" if args.len() > 2 => self.script.reply.error(&Fault::arity("ping").0),
             "ping" | "echo" => self.script.reply.bulk(args[1]),
             "select" => match self.select(args[1]) {
                 Ok(()) => self.script.reply.ok(),
@@ -202,7 +204,7 @@ impl Host<'_> {
                 self.script.reply.integer(0);
                 self.script.reply.array(0);
             }
-            _ => return Err(NOT_ALLOWED),
+            _ => return self.call_aside(command, args),
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! texts are shared ([`store`]). What a script can reach of the server stands in [`host`] and [`api`], what it can reach of
 //! Lua in [`sandbox`].
 mod api;
+mod aside;
 mod bit;
 pub(crate) mod busy;
 mod cjson;
@@ -51,6 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const NO_SCRIPT: Fault = Fault::new("NOSCRIPT No matching script. Please use EVAL.");
+const NOT_ALLOWED: Fault = Fault::new("ERR This Redis command is not allowed from script");
 const NO_COUNT: Fault = Fault::new("ERR Bad number of keys provided");
 const NO_FUNCTION: Fault = Fault::new("ERR Function not found");
 
@@ -264,6 +266,30 @@ impl Scripting {
                     Some(&[])
                 }
             }
+        }
+    }
+
+    /// Whether the script of a command may publish something, and whether it touches no keys but those it is given.
+    pub(crate) fn may_publish(
+        &mut self,
+        scripts: &Scripts,
+        command: &ScriptCommand,
+        args: Args<'_>,
+    ) -> (bool, bool) {
+        match command.does {
+            Does::Eval { by_sha } => {
+                let met = Self::name(by_sha, args).and_then(|sha| self.meet(scripts, sha, None));
+                met.map_or((!by_sha, true), |met| (met.script.publishes, met.script.is_local))
+            }
+            Does::Call => {
+                let catalogue = self.catalogue(scripts);
+                let found = catalogue.function(args[1]);
+                found.map_or((false, true), |(library, _)| {
+                    let is_local = library.is_local && !scripts.functions.may_change();
+                    (!is_local || store::names_publish(&library.code), is_local)
+                })
+            }
+            Does::Administer(_) => (false, true),
         }
     }
 

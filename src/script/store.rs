@@ -26,6 +26,8 @@ pub(crate) struct Script {
     pub(crate) declared: Declared,
     /// It touches no keys but those it is given.
     pub(crate) is_local: bool,
+    /// It may publish something.
+    pub(crate) publishes: bool,
 }
 
 impl Script {
@@ -35,8 +37,15 @@ impl Script {
     /// Its first line declares what cannot be.
     pub(crate) fn new(sha: Sha, source: &[u8]) -> Result<Script, Fault> {
         let declared = read_shebang(source)?;
-        Ok(Script { sha, source: source.into(), declared, is_local: proof::is_local(source) })
+        let is_local = proof::is_local(source);
+        let publishes = !is_local || names_publish(source);
+        Ok(Script { sha, source: source.into(), declared, is_local, publishes })
     }
+}
+
+/// Whether a text in which every command is named names PUBLISH or SPUBLISH.
+pub(super) fn names_publish(source: &[u8]) -> bool {
+    source.windows(b"publish".len()).any(|word| word.eq_ignore_ascii_case(b"publish"))
 }
 
 /// The scripts, the libraries of functions, and what runs too long.

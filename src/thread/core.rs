@@ -24,7 +24,7 @@ use crate::queues::{Mail, Strand};
 use crate::rates::{Rates, Reading};
 use crate::script::Scripting;
 use crate::shared::{Paused, Shared, settings_of};
-use crate::slowlog::{Entry, Noticed, Slowlog};
+use crate::slowlog::{Entry, Noticed};
 use crate::stats::Stats;
 use crate::table::table;
 use shards::effects::Effects;
@@ -139,8 +139,6 @@ pub struct Core {
     pub(crate) scripting: Scripting,
     /// Lists of the parser.
     pub scratch: Scratch,
-    /// Commands of its connections that took long.
-    pub slowlog: Slowlog,
     /// Events that took long.
     pub monitor: Monitor,
     /// Its figures of late.
@@ -163,6 +161,8 @@ pub struct Core {
     pub(crate) eviction: Option<Policy>,
     /// Its connections that listen to channels.
     pub(crate) hearing: Hearing,
+    /// It stands in for the thread's core, whose connections are to hear what comes by post.
+    pub(crate) is_stand_in: bool,
     /// It is to leave its loop.
     pub stop: bool,
 }
@@ -214,7 +214,6 @@ impl Core {
             stats,
             scripting: Scripting::default(),
             scratch: Scratch::default(),
-            slowlog: Slowlog::default(),
             monitor: Monitor::default(),
             rates: Rates::default(),
             waits: Waits::default(),
@@ -226,6 +225,7 @@ impl Core {
             holds_paused: false,
             eviction,
             hearing: Hearing::default(),
+            is_stand_in: false,
             stop: false,
         };
         core.adopt_output_limits();
@@ -253,7 +253,7 @@ impl Core {
             self.shared.measure_memory(self.config.maxmemory_bytes, self.now_ms);
             self.adopt_alerts();
             self.stats.follow(&self.config);
-            self.slowlog.trim(&self.config);
+            self.places.slowlog.trim(&self.config);
             self.adopt_output_limits();
             self.adopt_script_limits();
             self.next_sync_ms = 0;
@@ -289,7 +289,7 @@ impl Core {
             if command.duration_us >= slow_us {
                 let id = self.shared.next_slowlog_id.fetch_add(1, Ordering::Relaxed);
                 let entry = Entry { id, at_seconds, command, address: address.clone(), name: name.clone() };
-                self.slowlog.add(entry, &self.config);
+                self.places.slowlog.add(entry, &self.config);
             }
         }
     }

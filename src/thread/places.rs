@@ -3,6 +3,7 @@ use super::conn::{Conn, Peer};
 use crate::net::Token;
 use crate::queues::Mail;
 use crate::shared::Shared;
+use crate::slowlog::Slowlog;
 use std::collections::VecDeque;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
@@ -32,11 +33,21 @@ pub(crate) struct Places {
     pub(super) held_mail: VecDeque<Mail>,
     /// When they were last looked after, while a script took too long.
     pub(super) looked_at: Option<std::time::Instant>,
+    /// What of their commands took long.
+    pub(crate) slowlog: Slowlog,
     /// New connections in all, to be dealt to the threads in turn.
     pub(super) next_thread: usize,
 }
 
 impl Places {
+    /// Which thread's they are.
+    pub(crate) fn thread_id(&self) -> usize {
+        self.thread
+    }
+    /// How many connections there are.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len() - self.free.len()
+    }
     /// A place for a new connection.
     pub(super) fn add(&mut self, peer: Peer, shared: &Shared, is_open: bool, now_ms: i64) -> Token {
         let index = self.free.pop().unwrap_or_else(|| {

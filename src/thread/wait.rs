@@ -16,7 +16,6 @@ use shards::slot::{shard_of_slot, slot_of};
 use shards::waiting::{Looks, Served, Waiter};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A connection that waits.
 #[derive(Debug)]
@@ -162,9 +161,7 @@ impl Core {
         let is_served = reply.is_some();
         if let Some((_, waiter)) = &ticket.waiter {
             self.leave_queues(waiter, is_served);
-            if self.shards_of_waiter(waiter).len() > 1 {
-                self.shared.spanning_waits.fetch_sub(1, Ordering::SeqCst);
-            }
+            self.shared.spanning.remove(number);
         }
         if let Some(mut conn) = self.check_out(ticket.token) {
             conn.hold = None;
@@ -188,19 +185,15 @@ impl Core {
     pub(crate) fn abandon(&mut self, waiter: &Arc<Waiter>) {
         let _somebody_serves_it = waiter.give_up();
         self.leave_queues(waiter, false);
-        if self.shards_of_waiter(waiter).len() > 1 {
-            self.shared.spanning_waits.fetch_sub(1, Ordering::SeqCst);
-        }
+        self.shared.spanning.remove(waiter.ticket);
     }
 
-    /// Takes a waiter that is done out of the queues of its keys. Who served it has done so on the shards that he had, which are all
-    /// if there is but one.
+    /// Takes a waiter that is done out of the queues of its keys, unless who served it had all of them in hand and has done so.
     fn leave_queues(&mut self, waiter: &Arc<Waiter>, is_served: bool) {
-        let mut shards = self.shards_of_waiter(waiter);
-        if is_served && shards.len() == 1 {
-            shards.clear();
+        if is_served && waiter.has_left() {
+            return;
         }
-        for shard in shards {
+        for shard in self.shards_of_waiter(waiter) {
             let mut run = self.new_run(crate::coordinate::batch::Origin {
                 thread: self.id,
                 token: Token { index: u32::MAX, generation: 0 },
@@ -257,7 +250,8 @@ impl Core {
     }
 
     /// How long until somebody's time comes, in ms, if somebody waits.
-    pub(crate) fn wait_due_in_ms(&self) -> Option<i64> {
+    #[must_use]
+    pub fn wait_due_in_ms(&self) -> Option<i64> {
         self.waits.due.first().map(|(at, _)| (at - self.now_ms).max(0))
     }
 }

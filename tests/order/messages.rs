@@ -61,7 +61,12 @@ fn news(lane: usize, number: i64) -> String {
     key(&format!("news{lane}"), number as usize % 4)
 }
 
-/// Writes, then says so, never waiting in between.
+/// Writes and says so, by a key that is declared.
+const DECLARED: &str = "redis.call('set', KEYS[1], ARGV[2]) return redis.call('publish', ARGV[1], ARGV[3])";
+/// The same by one that is not.
+const UNDECLARED: &str = "redis.call('set', ARGV[4], ARGV[2]) return redis.call('publish', ARGV[1], ARGV[3])";
+
+/// Writes, then says so, never waiting in between: by commands, in transactions and in scripts, in turn.
 fn publish(arena: Arena<'_>, lane: usize) {
     let (mut client, hearing) = (arena.client(), &arena.counts.hearing);
     let mut number = 0;
@@ -71,22 +76,35 @@ fn publish(arena: Arena<'_>, lane: usize) {
             continue;
         }
         let mut bytes = Vec::new();
-        for _ in 0..8 {
-            number += 1;
+        for number in number + 1..=number + 8 {
+            let (name, text) = (news(lane, number), number.to_string());
             let message = format!("{lane} {number}");
-            bytes.extend(request(&[
-                &["SET", &news(lane, number), &number.to_string()],
-                &["PUBLISH", CHANNEL, &message],
-            ]));
-        }
-        client.send_bytes(&bytes);
-        for _ in 0..8 {
-            assert!(client.receive().is_ok());
-            let receivers = client.receive().number();
-            arena.board.saw("receivers of messages", receivers == LISTENERS as i64, || {
-                format!("{receivers} receivers")
+            let [set, say]: [&[&str]; 2] = [&["SET", &name, &text], &["PUBLISH", CHANNEL, &message]];
+            bytes.extend(match number % 4 {
+                0 => request(&[set, say]),
+                1 => request(&[&["MULTI"], set, say, &["EXEC"]]),
+                2 => request(&[&["EVAL", DECLARED, "1", &name, CHANNEL, &text, &message]]),
+                _ => request(&[&["EVAL", UNDECLARED, "0", CHANNEL, &text, &message, &name]]),
             });
         }
+        client.send_bytes(&bytes);
+        for number in number + 1..=number + 8 {
+            let receivers = match number % 4 {
+                0 => {
+                    assert!(client.receive().is_ok());
+                    client.receive()
+                }
+                1 => {
+                    (0..3).for_each(|_| drop(client.receive()));
+                    client.receive().items()[1].clone()
+                }
+                _ => client.receive(),
+            };
+            arena.board.saw("receivers of messages", receivers == Reply::Int(LISTENERS as i64), || {
+                format!("{receivers:?} receivers")
+            });
+        }
+        number += 8;
         hearing.published.fetch_add(8, Ordering::SeqCst);
     }
     client.call(&["PUBLISH", CHANNEL, &format!("{lane} 0")]);
@@ -96,6 +114,7 @@ fn publish(arena: Arena<'_>, lane: usize) {
 fn listen(arena: Arena<'_>, lane: usize, mut client: Client) {
     let (mut reader, hearing) = (arena.client(), &arena.counts.hearing);
     let (mut farewells, mut index) = (0, 0);
+    let mut last = [0; PUBLISHERS];
     while farewells < PUBLISHERS {
         let message = heard(&client.receive());
         let other = hearing.contradicts(index, message);
@@ -105,7 +124,13 @@ fn listen(arena: Arena<'_>, lane: usize, mut client: Client) {
         let (publisher, number) = message;
         if number == 0 {
             farewells += 1;
-        } else if lane.is_multiple_of(2) {
+        } else {
+            arena.board.saw("order of a publisher", number == last[publisher] + 1, || {
+                format!("{number} came after {} of {publisher}", last[publisher])
+            });
+            last[publisher] = number;
+        }
+        if number > 0 && lane.is_multiple_of(2) {
             let found = reader.call(&["GET", &news(publisher, number)]).number();
             arena.board.saw("writes before their messages", found >= number, || {
                 format!("heard of {number}, found {found}")

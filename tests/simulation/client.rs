@@ -1,8 +1,11 @@
 //! A simulated client: its script, what it has sent, what it got.
 use crate::dice::Dice;
-use crate::model::{Key, Op};
+use crate::model::{Key, Op, key_word};
 use crate::resp;
 use crate::search::History;
+
+/// How a message begins.
+const MESSAGE: &str = "*3\r\n$7\r\nmessage\r\n";
 
 /// A client with its script.
 pub(crate) struct Client {
@@ -85,27 +88,94 @@ impl Client {
         self.got.extend_from_slice(bytes);
         while let Some((_, len)) = resp::decode(&self.got).expect("the server speaks RESP") {
             let reply: Vec<u8> = self.got.drain(..len).collect();
-            self.history.answered.push((now, String::from_utf8_lossy(&reply).into_owned()));
+            let mut reply = String::from_utf8_lossy(&reply).into_owned();
+            if let Some(message) = reply.strip_prefix(MESSAGE) {
+                let payload = message.lines().nth(3).and_then(|text| text.parse().ok());
+                self.history.heard.push((now, payload.expect("a number was published")));
+                continue;
+            }
+            for (key, name) in self.names.iter().enumerate() {
+                reply = reply.replace(&format!("${}\r\n{name}\r\n", name.len()), &key_word(key as Key));
+            }
+            self.history.answered.push((now, reply));
             let (answered, sent) = (self.history.answered.len(), self.history.sent.len());
             assert!(answered <= sent, "a reply to nothing: {:?}", self.history.answered.last());
         }
     }
 }
 
+/// What the clients of one simulation do.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene {
+    /// So many keys are for strings.
+    pub(crate) keys: usize,
+    /// So many more for lists.
+    pub(crate) lists: usize,
+    /// Some listen to messages.
+    pub(crate) has_news: bool,
+}
+
 /// A script of random commands. Every value written is another, so that a reader can tell whose it has seen.
-pub(crate) fn script(client: usize, keys: usize, length: usize, dice: &mut Dice) -> Vec<Op> {
+pub(crate) fn script(client: usize, scene: Scene, length: usize, dice: &mut Dice) -> Vec<Op> {
+    let keys = scene.keys;
     let mut ops = Vec::new();
     let taste = dice.below(4);
+    let waits = dice.once_in(2);
     let mut value = (client as u32 + 1) * 1000;
+    if scene.has_news && dice.once_in(2) {
+        ops.push(Op::Subscribe);
+        ops.extend((0..dice.below(3)).map(|_| Op::Ping));
+        ops.extend(dice.once_in(2).then_some(Op::Unsubscribe));
+        if ops.last() != Some(&Op::Unsubscribe) {
+            return ops;
+        }
+    }
     while ops.len() < length {
         value += 1;
+        if scene.lists > 0 && !dice.once_in(4) {
+            listed(&mut ops, scene, waits, value, dice);
+            continue;
+        }
         match dice.below(if taste == 0 { 4 } else { 6 }) {
+            _ if scene.has_news && dice.once_in(3) => ops.push(Op::Publish(value)),
             0..4 => ops.push(plain(taste, keys, value, dice)),
             4 => transaction(&mut ops, keys, value, dice),
             _ => guarded(&mut ops, keys, value, dice),
         }
     }
     ops
+}
+
+/// Something about lists: by those who wait, and by those who feed them, without a transaction and within one.
+fn listed(ops: &mut Vec<Op>, scene: Scene, waits: bool, value: u32, dice: &mut Dice) {
+    let Scene { keys, lists, has_news } = scene;
+    let list = |dice: &mut Dice| (keys + dice.below(lists)) as Key;
+    let simple = |dice: &mut Dice| match dice.below(9) {
+        0..4 => Op::Push(list(dice), value),
+        4 => Op::Len(list(dice)),
+        5 => Op::Range(list(dice)),
+        6 => Op::Move(list(dice), list(dice)),
+        7 if has_news => Op::Publish(value),
+        7 => Op::Set(one(keys, dice), value),
+        _ => Op::RenameList(list(dice), list(dice)),
+    };
+    match dice.below(5) {
+        0 | 1 if waits => {
+            let ms = dice.within(1..=20) as u32;
+            ops.push(match dice.below(3) {
+                0 => Op::AwaitMove(list(dice), list(dice), ms),
+                _ => Op::Await((0..dice.within(1..=3)).map(|_| list(dice)).collect(), ms),
+            });
+        }
+        4 => {
+            ops.push(Op::Multi);
+            // Each value is another: none is written twice.
+            ops.push(simple(dice));
+            ops.push(Op::Push(list(dice), value + 500));
+            ops.push(if dice.once_in(8) { Op::Discard } else { Op::Exec });
+        }
+        _ => ops.push(simple(dice)),
+    }
 }
 
 fn one(keys: usize, dice: &mut Dice) -> Key {

@@ -30,6 +30,8 @@ enum Task {
     Asleep {
         has_input: bool,
         woken: bool,
+        /// Its sleep ends by itself at this step.
+        until: u64,
     },
 }
 
@@ -138,14 +140,15 @@ impl Scheduler {
         }
     }
 
-    /// Sleeps until woken, or until a client sends something. False if the simulation is over.
-    pub(crate) fn sleep(&self, me: usize, has_input: bool) -> bool {
+    /// Sleeps until woken, or until a client sends something, or until a step. False if the simulation is over.
+    pub(crate) fn sleep(&self, me: usize, has_input: bool, until: Option<u64>) -> bool {
         let mut state = self.state();
         if std::mem::take(&mut state.woken[me]) {
             return true;
         }
-        state.tasks[me] = Task::Asleep { has_input, woken: false };
-        match state.pick() {
+        state.tasks[me] = Task::Asleep { has_input, woken: false, until: until.unwrap_or(u64::MAX) };
+        let next = state.pick().or_else(|| state.pick_after_pause());
+        match next {
             Some(next) => {
                 drop(state);
                 if next != me {
@@ -214,9 +217,10 @@ impl Scheduler {
 impl State {
     /// Who runs next, of those who can.
     fn pick(&mut self) -> Option<usize> {
+        let steps = self.steps;
         let can_run = |task: &Task| match task {
             Task::Ready => true,
-            Task::Asleep { has_input, woken } => *has_input || *woken,
+            Task::Asleep { has_input, woken, until } => *has_input || *woken || *until <= steps,
         };
         let ready = self.tasks.iter().filter(|task| can_run(task)).count();
         if ready == 0 {
@@ -224,5 +228,15 @@ impl State {
         }
         let chosen = self.dice.below(ready);
         (0..self.tasks.len()).filter(|index| can_run(&self.tasks[*index])).nth(chosen)
+    }
+
+    /// All sleep: the time comes for which the first of them waits, if any does and somebody is left who cares.
+    fn pick_after_pause(&mut self) -> Option<usize> {
+        let until = |task: &Task| match task {
+            Task::Asleep { until, .. } if *until < u64::MAX => Some(*until),
+            _ => None,
+        };
+        self.steps = self.steps.max(self.tasks.iter().filter_map(until).min()?);
+        self.pick()
     }
 }

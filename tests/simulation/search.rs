@@ -2,7 +2,7 @@
 //!
 //! Wing and Gong's search, with Lowe's memory of dead ends: take any command whose connection has nothing before it and that
 //! was sent before anything left over was answered; if the model answers the same, go on from there.
-use crate::model::{Model, Op};
+use crate::model::{IN_VAIN, Model, Op};
 use std::collections::HashSet;
 
 /// What a client has seen.
@@ -14,45 +14,86 @@ pub(crate) struct History {
     pub(crate) sent: Vec<u64>,
     /// When each was answered, and what.
     pub(crate) answered: Vec<(u64, String)>,
+    /// When messages came, and which.
+    pub(crate) heard: Vec<(u64, u32)>,
+    /// It closed the connection, and may have missed something.
+    pub(crate) has_left: bool,
 }
 
-/// Whether there is such an order.
-pub(crate) fn is_explained(histories: &[History], keys: usize) -> bool {
-    let mut search = Search { histories, dead_ends: HashSet::new() };
-    search.go_on(vec![0; histories.len()], &Model::new(keys, histories.len()))
+/// Whether there is such an order; if not, how many commands of each client the longest one explains.
+pub(crate) fn explain(histories: &[History], keys: usize) -> Result<(), Vec<usize>> {
+    let heard = histories.iter().flat_map(|history| &history.heard);
+    let first_heard =
+        |value: u32| heard.clone().filter(|(_, other)| *other == value).map(|(at, _)| *at).min();
+    let seen_at = histories.iter().map(|history| {
+        // What was heard of has happened, whether it was answered or not.
+        let mut seen_at: Vec<u64> = vec![u64::MAX; history.ops.len() + 1];
+        for (index, op) in history.ops.iter().enumerate().rev() {
+            let answered = history.answered.get(index).map(|(at, _)| *at);
+            let heard = if let Op::Publish(value) = op { first_heard(*value) } else { None };
+            let earliest = answered.into_iter().chain(heard).min().unwrap_or(u64::MAX);
+            seen_at[index] = seen_at[index + 1].min(earliest);
+        }
+        seen_at
+    });
+    let count = histories.len();
+    let seen_at = seen_at.collect();
+    let mut search = Search { histories, seen_at, dead_ends: HashSet::new(), longest: vec![0; count] };
+    let start = State { at: vec![0; count], heard: vec![0; count], model: Model::new(keys, count) };
+    if search.go_on(start) { Ok(()) } else { Err(search.longest) }
+}
+
+/// How far an order has got.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct State {
+    /// For each client, its commands that are over.
+    at: Vec<usize>,
+    /// For each client, what it has been told.
+    heard: Vec<usize>,
+    model: Model,
 }
 
 struct Search<'a> {
     histories: &'a [History],
-    dead_ends: HashSet<(Vec<usize>, Model)>,
+    /// For each client and command, when somebody first knew that it or one behind it was carried out.
+    seen_at: Vec<Vec<u64>>,
+    dead_ends: HashSet<State>,
+    longest: Vec<usize>,
 }
 
 impl Search<'_> {
-    fn go_on(&mut self, at: Vec<usize>, model: &Model) -> bool {
+    fn go_on(&mut self, state: State) -> bool {
         let histories = self.histories;
-        if histories.iter().zip(&at).all(|(history, at)| *at >= history.answered.len()) {
+        let mut each = histories.iter().enumerate();
+        if each.all(|(client, history)| {
+            state.at[client] >= history.answered.len() && state.heard[client] >= history.heard.len()
+        }) {
             return true;
         }
-        let state = (at, model.clone());
+        if state.at.iter().sum::<usize>() > self.longest.iter().sum() {
+            self.longest.clone_from(&state.at);
+        }
         if self.dead_ends.contains(&state) {
             return false;
         }
-        let (at, _) = &state;
-        let answered = |client: usize| {
-            histories[client].answered.get(at[client]).map_or(u64::MAX, |(answered, _)| *answered)
-        };
-        let first_answer = (0..histories.len()).map(answered).min().unwrap_or(u64::MAX);
+        let seen_at = |client: usize| self.seen_at[client][state.at[client]];
+        let first_seen = (0..histories.len()).map(seen_at).min().unwrap_or(u64::MAX);
         for (client, history) in histories.iter().enumerate() {
-            let index = at[client];
-            if history.sent.get(index).is_none_or(|sent| *sent > first_answer) {
-                continue;
+            let index = state.at[client];
+            let next = if state.model.waits(client) {
+                in_vain(history, client, &state)
+            } else if history.sent.get(index).is_none_or(|sent| *sent > first_seen) {
+                None
+            } else {
+                self.take(client, &state)
+            };
+            if next.is_some_and(|next| self.go_on(next)) {
+                return true;
             }
-            let mut next = model.clone();
-            let reply = next.apply(client, &history.ops, index);
-            if history.answered.get(index).is_none_or(|(_, seen)| *seen == reply) {
-                let mut at = at.clone();
-                at[client] += 1;
-                if self.go_on(at, &next) {
+            if history.has_left && index >= history.answered.len() && state.model.knows(client) {
+                let mut next = state.clone();
+                next.model.leave(client);
+                if self.go_on(next) {
                     return true;
                 }
             }
@@ -60,6 +101,42 @@ impl Search<'_> {
         self.dead_ends.insert(state);
         false
     }
+
+    /// The next command of a client is carried out, if that is what all have seen.
+    fn take(&self, client: usize, state: &State) -> Option<State> {
+        let mut next = state.clone();
+        let step = next.model.apply(client, &self.histories[client].ops, state.at[client]);
+        let replies = step.reply.into_iter().map(|reply| (client, reply));
+        for (client, reply) in replies.chain(step.served) {
+            let seen = self.histories[client].answered.get(next.at[client]);
+            if seen.is_some_and(|(_, seen)| *seen != reply) {
+                return None;
+            }
+            next.at[client] += 1;
+        }
+        for (message, listeners) in step.told {
+            for listener in listeners {
+                let History { heard, has_left, .. } = &self.histories[listener];
+                match heard.get(next.heard[listener]) {
+                    Some((_, heard)) if *heard != message => return None,
+                    None if !has_left => return None,
+                    _ => next.heard[listener] += 1,
+                }
+            }
+        }
+        Some(next)
+    }
+}
+
+/// A client has waited in vain, if that is what it was told, or it is gone.
+fn in_vain(history: &History, client: usize, state: &State) -> Option<State> {
+    let told = history.answered.get(state.at[client]);
+    told.is_none_or(|(_, told)| told == IN_VAIN).then(|| {
+        let mut next = state.clone();
+        next.model.give_up(client);
+        next.at[client] += 1;
+        next
+    })
 }
 
 /// The histories as a table in order of time, for people.
@@ -78,6 +155,10 @@ pub(crate) fn tell(histories: &[History], names: &[String]) -> String {
             }
         }
     }
+    for (client, history) in histories.iter().enumerate() {
+        let heard = history.heard.iter();
+        lines.extend(heard.map(|(at, message)| (*at, format!("client {client} heard {message}"))));
+    }
     lines.sort();
     lines.iter().map(|(time, line)| format!("{time:>8} {line}\n")).collect()
 }
@@ -86,11 +167,16 @@ pub(crate) fn tell(histories: &[History], names: &[String]) -> String {
 mod tests {
     use super::*;
 
+    fn is_explained(histories: &[History], keys: usize) -> bool {
+        explain(histories, keys).is_ok()
+    }
+
     fn history(ops: &[Op], times: &[(u64, u64, &str)]) -> History {
         History {
             ops: ops.to_vec(),
             sent: times.iter().map(|(sent, ..)| *sent).collect(),
             answered: times.iter().map(|(_, at, reply)| (*at, (*reply).to_owned())).collect(),
+            ..History::default()
         }
     }
 

@@ -1,5 +1,5 @@
 //! The world: a server of several shards with its clients, run from a seed.
-use crate::client::{Client, script};
+use crate::client::{Client, Scene, script};
 use crate::dice::Dice;
 use crate::scheduler::{End, Over, Scheduler};
 use crate::search::{self, History};
@@ -25,6 +25,9 @@ pub(crate) struct Outcome {
     pub(crate) failure: Option<String>,
 }
 
+/// How time passes.
+const STEPS_A_MS: u64 = 100;
+
 /// A thread of the server with its clients.
 struct Station {
     core: Core,
@@ -40,12 +43,14 @@ pub(crate) fn run(seed: u64, broken: Option<Break>) -> Outcome {
     let shard_count = dice.within(2..=4);
     let client_count = dice.within(2..=4);
     let key_count = dice.within(2..=5);
-    let names = key_names(key_count, shard_count);
+    let lists = if dice.once_in(2) { dice.within(2..=3) } else { 0 };
+    let scene = Scene { keys: key_count, lists, has_news: dice.once_in(3) };
+    let names = key_names(key_count + lists, shard_count);
     let mut clients: Vec<Vec<(usize, Client)>> = (0..shard_count).map(|_| Vec::new()).collect();
     for client in 0..client_count {
         let length = dice.within(3..=9);
-        let ops = script(client, key_count, length, &mut dice);
-        let window = if dice.once_in(3) { 1 } else { dice.within(2..=ops.len()) };
+        let ops = script(client, scene, length, &mut dice);
+        let window = if dice.once_in(3) || ops.len() < 2 { 1 } else { dice.within(2..=ops.len()) };
         let leaves_after = dice.once_in(10).then(|| dice.below(ops.len()));
         let home = dice.below(shard_count);
         clients[home].push((client, Client::new(ops, names.clone(), window, leaves_after)));
@@ -73,8 +78,9 @@ pub(crate) fn run(seed: u64, broken: Option<Break>) -> Outcome {
     }
     let answers = histories.iter().map(|history| history.answered.len()).sum();
     let failure = match end {
-        Some(End::Done) if search::is_explained(&histories, key_count) => None,
-        Some(End::Done) => Some("no single-threaded Redis could have answered so".to_owned()),
+        Some(End::Done) => search::explain(&histories, names.len()).err().map(|longest| {
+            format!("no single-threaded Redis could have answered so; explained of each client: {longest:?}")
+        }),
         other => Some(format!("{other:?}")),
     };
     let failure = failure.map(|what| {
@@ -139,7 +145,8 @@ impl Station {
     /// The loop of `src/thread/mod.rs`, with simulated sockets.
     fn turns(&mut self) {
         loop {
-            self.core.begin_turn(self.start_ms + (self.scheduler.now() / 100) as i64);
+            self.core.begin_turn(self.start_ms + (self.scheduler.now() / STEPS_A_MS) as i64);
+            self.core.end_waits();
             self.receive();
             self.core.serve_own();
             assert!(self.core.read_mail().is_none(), "nobody sends clients or an end");
@@ -151,7 +158,11 @@ impl Station {
             if self.core.fall_asleep() {
                 let has_input =
                     self.clients.iter().any(|(_, _, client)| client.has_input() || client.leaves_now());
-                if !self.scheduler.sleep(self.core.id, has_input) {
+                let until = self.core.wait_due_in_ms().map(|ms| {
+                    let at_ms = self.core.now_ms + ms - self.start_ms;
+                    at_ms as u64 * STEPS_A_MS
+                });
+                if !self.scheduler.sleep(self.core.id, has_input, until) {
                     return;
                 }
             }
@@ -167,7 +178,8 @@ impl Station {
             if client.leaves_now() {
                 conn.dead = true;
                 self.core.check_in(conn);
-                let (number, _, client) = self.clients.remove(at);
+                let (number, _, mut client) = self.clients.remove(at);
+                client.history.has_left = true;
                 self.gone.push((number, client));
                 self.scheduler.client_done();
                 continue;

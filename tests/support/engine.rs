@@ -77,7 +77,7 @@ impl EngineTarget {
             Doer::Select => self.select(session, args).map(|()| reply.ok()),
             Doer::Hello => hello(session, args).map(|()| reply.ok()),
             Doer::Server => Err(Fault::new("ERR the engine is asked for what servers do")),
-            Doer::Nobody => Err(braid::dispatch::unknown_command(args)),
+            Doer::Nobody => Err(braid::admit::unknown_command(args)),
         };
         if let Err(fault) = outcome {
             reply.error(&fault.0);

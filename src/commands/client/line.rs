@@ -2,7 +2,7 @@
 use crate::commands::auth::DEFAULT_USER;
 use crate::pubsub::Kind;
 use crate::table::table;
-use crate::thread::conn::{Conn, Session};
+use crate::thread::conn::{Conn, Hold, Session};
 use shards::reply::Resp;
 use std::io::Write;
 
@@ -55,6 +55,7 @@ fn flags(conn: &Conn) -> String {
         (session.is_monitor, 'O'),
         (session.subscriptions.is_some(), 'P'),
         (session.multi.is_some() || session.executing.is_some(), 'x'),
+        (conn.hold == Some(Hold::Wait), 'b'),
         (tracking.is_some(), 't'),
         (tracking.is_some_and(|tracking| tracking.is_broken), 'R'),
         (tracking.is_some_and(|tracking| tracking.prefixes.is_some()), 'B'),
