@@ -24,6 +24,7 @@ impl Engine {
     pub fn new(shard_count: usize) -> Engine {
         // Small nodes and thresholds, so that what is small crosses them.
         let settings = Settings {
+            databases: 2,
             string_bytes_max: STRING_BYTES_MAX,
             hash_listpack_entries_max: 4,
             list_listpack_size: 4,
