@@ -185,7 +185,7 @@ impl Epoll {
         peer.wake();
     }
 
-    pub(super) fn turn(&mut self, timeout: Option<Duration>, _want: usize) -> io::Result<()> {
+    pub(super) fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.flush();
         let rest = self.wake_listeners();
         let busy = self.prompt || (!self.readable.is_empty() && !self.free.is_empty());

@@ -271,16 +271,8 @@ impl Driver {
     /// # Errors
     /// Only those that leave the driver useless; an interrupted or expired wait is no error.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.turn_for(timeout, 1)
-    }
-
-    /// The same, but waits for about so many completions, so that they are dealt with together. Without io_uring one will do.
-    ///
-    /// # Errors
-    /// Those of [`Driver::turn`].
-    pub fn turn_for(&mut self, timeout: Option<Duration>, want: usize) -> io::Result<()> {
         let timeout = timeout.map(|timeout| timeout.min(TIMEOUT_MAX));
-        drivers!(self, driver => driver.turn(timeout, want))
+        drivers!(self, driver => driver.turn(timeout))
     }
 
     /// The next completion of the last turn, or `None` when it is time for another turn.

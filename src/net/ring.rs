@@ -90,8 +90,8 @@ impl Ring {
         self.ring.submission().cq_overflow()
     }
 
-    /// Hands over all that is queued; then waits for so many completions or the timeout.
-    pub(super) fn enter(&mut self, wait: usize, timeout: Option<Duration>) -> io::Result<()> {
+    /// Hands over all that is queued; then, if `wait`, waits for a completion or the timeout.
+    pub(super) fn enter(&mut self, wait: bool, timeout: Option<Duration>) -> io::Result<()> {
         if !self.enabled {
             self.ring.submitter().register_enable_rings()?;
             self.enabled = true;
@@ -104,7 +104,7 @@ impl Ring {
         let queued = self.ring.submission().len() as u32;
         // SAFETY: the arguments are of the kind that EXT_ARG announces, and outlive the call.
         let outcome = unsafe {
-            self.ring.submitter().enter(queued, wait as u32, self.enter_flags.bits(), Some(&arguments))
+            self.ring.submitter().enter(queued, wait.into(), self.enter_flags.bits(), Some(&arguments))
         };
         match outcome {
             Err(error) if !is_harmless(&error) => Err(error),
@@ -120,14 +120,14 @@ impl Ring {
     /// Hands over all that is queued and cancels all that is in flight. After `Ok`, the kernel uses nothing
     /// any more of what entries point to.
     pub(super) fn stop(&mut self) -> io::Result<()> {
-        self.enter(0, None)?;
+        self.enter(false, None)?;
         let patience = Timespec::new().sec(1);
         match self.ring.submitter().register_sync_cancel(Some(patience), CancelBuilder::any()) {
             Err(error) if error.raw_os_error() != Some(libc::ENOENT) => return Err(error),
             _ => {}
         }
         // Cancelled operations let go of their files when their thread comes by.
-        self.enter(0, None)
+        self.enter(false, None)
     }
 }
 

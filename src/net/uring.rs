@@ -172,21 +172,20 @@ impl Uring {
         unsafe { self.push(entry.flags(Flags::SKIP_SUCCESS), tag) };
     }
 
-    pub(super) fn turn(&mut self, timeout: Option<Duration>, want: usize) -> io::Result<()> {
+    pub(super) fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.provided.replenish();
         self.feed_starved();
         let rest = self.wake_listeners();
         let busy = self.woken || !self.early.is_empty() || !self.results.is_empty();
         let hungry = !self.starved.is_empty() && self.provided.with_kernel() > 0;
-        let may_wait = !busy && !hungry && timeout != Some(Duration::ZERO);
-        let mut wait = if may_wait { want } else { 0 };
+        let mut wait = !busy && !hungry && timeout != Some(Duration::ZERO);
         loop {
             self.ring.enter(wait, shorter(timeout, rest))?;
             self.take_results();
             if !self.ring.has_queued() && !self.ring.is_overflown() {
                 break;
             }
-            wait = 0;
+            wait = false;
         }
         self.conclude_quiet();
         Ok(())
@@ -239,7 +238,7 @@ impl Uring {
         let entry = entry.user_data(tag.pack());
         // SAFETY: the caller keeps what the entry points to.
         while !unsafe { self.ring.push(&entry) } {
-            self.ring.enter(0, None).expect("a ring that works takes what is queued");
+            self.ring.enter(false, None).expect("a ring that works takes what is queued");
             self.take_results();
         }
     }
@@ -345,9 +344,9 @@ fn probe() -> io::Result<()> {
     let (ours, mut peer) = UnixStream::pair()?;
     let token = Token { index: 0, generation: 0 };
     uring.add(token, ours.into());
-    uring.turn(Some(Duration::ZERO), 1)?;
+    uring.turn(Some(Duration::ZERO))?;
     peer.write_all(b"?")?;
-    uring.turn(Some(Duration::from_secs(1)), 1)?;
+    uring.turn(Some(Duration::from_secs(1)))?;
     let came = match uring.next() {
         Some(Completion::Received { bytes, .. }) => uring.bytes(&bytes) == b"?",
         _ => false,

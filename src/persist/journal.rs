@@ -212,13 +212,6 @@ impl Journal {
         self.rounds.is_gathering()
     }
 
-    /// While those whom the last sync served may come back for the next one: which part of them is not there, and how long they are waited for.
-    #[inline]
-    #[must_use]
-    pub fn missing(&self) -> Option<(f64, Duration)> {
-        self.rounds.missing()
-    }
-
     /// The writes that waited for others, and wait no longer.
     pub fn gathered_jobs(&self) -> Jobs {
         if !self.is_gathering() {
@@ -228,7 +221,7 @@ impl Journal {
         jobs.flatten().collect()
     }
 
-    /// A job is done: what is to be done next for this shard, and whether those who keep replies back are to be told of more. A write that
+    /// A job is done: what is to be done next for this shard, and whether more is committed than before. A write that
     /// failed is kept, and tried again with [`Journal::try_again`]; a sync that failed is not.
     pub fn done(&self, job: Job, result: io::Result<()>) -> (Jobs, bool) {
         let shard = job.shard;
@@ -249,7 +242,7 @@ impl Journal {
             Err(error) => {
                 desk.failed(job, &error);
                 self.is_in_trouble.store(true, Ordering::SeqCst);
-                return (Jobs::new(), is_in_round && is_round_over);
+                return (Jobs::new(), false);
             }
         }
         let mut next = Jobs::new();
@@ -264,9 +257,7 @@ impl Journal {
             Policy::EverySecond | Policy::No => desk.written,
         };
         drop(desk);
-        let is_more_committed = !is_in_doubt && self.advance(shard, is_safe);
-        // Those who wait for a round are told together: each thread gets up once for all of them.
-        (next, if is_in_round { is_round_over } else { is_more_committed })
+        (next, !is_in_doubt && self.advance(shard, is_safe))
     }
 
     /// A shard's journal is safe up to here; whether more is committed than before.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Those who come back after a round are waited for no longer than this part of what it took, nor longer than this in all.
-const PATIENCE_SHARE: u32 = 2;
+const PATIENCE_SHARE: u32 = 4;
 const PATIENCE_MAX: Duration = Duration::from_micros(500);
 
 /// The rounds of a server's journals.
@@ -21,8 +21,6 @@ pub(super) struct Rounds {
     waiting: AtomicU64,
     /// Some wait, and no round is under way: whoever is awake looks again soon.
     is_gathering: AtomicBool,
-    /// A round is over, and those whom it served may come back for the next one.
-    is_expecting: AtomicBool,
     round: Mutex<Round>,
 }
 
@@ -77,26 +75,11 @@ impl Rounds {
         if round.under_way == 0 {
             *round = Round { began: Some(Instant::now()), ..Round::default() };
             self.is_gathering.store(false, Ordering::Relaxed);
-            self.is_expecting.store(false, Ordering::Relaxed);
         }
         round.under_way += 1;
         round.frames += frames;
         self.waiting.fetch_sub(frames, Ordering::Relaxed);
         true
-    }
-    /// After a round: which part of those who are expected back is not there, and how long they are waited for.
-    pub(super) fn missing(&self) -> Option<(f64, Duration)> {
-        if !self.is_expecting.load(Ordering::Relaxed) {
-            return None;
-        }
-        let round = self.lock();
-        let rest = round.until?.saturating_duration_since(Instant::now());
-        let missing = round.expected.saturating_sub(self.waiting.load(Ordering::Relaxed));
-        if rest.is_zero() || missing == 0 {
-            self.is_expecting.store(false, Ordering::Relaxed);
-            return None;
-        }
-        Some((missing as f64 / round.expected as f64, rest))
     }
     fn is_complete(&self, round: &Round) -> bool {
         let has_time = round.until.is_some_and(|until| Instant::now() < until);
@@ -119,7 +102,6 @@ impl Rounds {
         // Who is alone has nobody to wait for.
         round.until = (round.expected > 1).then(|| Instant::now() + patience.min(PATIENCE_MAX));
         self.is_gathering.store(waiting > 0, Ordering::Relaxed);
-        self.is_expecting.store(round.until.is_some(), Ordering::Relaxed);
         true
     }
 }

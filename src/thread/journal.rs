@@ -22,8 +22,6 @@ const SYNC_MS: i64 = 1000;
 const GATHERING_LOOK: Duration = Duration::from_micros(50);
 /// How often replies that are kept back are looked at where nothing more is committed, in ms.
 const HELD_LOOK_MS: i64 = 100;
-/// So many completions are waited for together, at most.
-const TOGETHER_MAX: usize = 32;
 /// What is written at once is no longer than this.
 const QUICK_BYTES_MAX: usize = 64 << 10;
 /// A write at once that took so long had to wait, and for so long there is none again, both in ms.
@@ -173,14 +171,6 @@ impl Thread {
         self.core.shared.journal.is_gathering().then_some(GATHERING_LOOK)
     }
 
-    /// How long to wait for how many completions. While those whom the last sync served come back for the next one, half of them are
-    /// worth getting up for, and not each.
-    pub(super) fn worth_waking(&self, timeout: Option<Duration>) -> (Option<Duration>, usize) {
-        let Some((missing, rest)) = self.core.shared.journal.missing() else { return (timeout, 1) };
-        let want = (missing * self.core.conn_count as f64) as usize / 2;
-        (Some(timeout.map_or(rest, |timeout| timeout.min(rest))), want.clamp(1, TOGETHER_MAX))
-    }
-
     /// Has a job done: what is quick at once, the rest by the driver, or where that would wait for the disk, by a clerk.
     fn start(&mut self, mut job: Job) {
         if self.is_quick(&job) {
@@ -245,15 +235,15 @@ impl Thread {
         }
     }
 
-    /// Wakes the other threads that keep replies back. This one looks at its own in this turn.
-    fn tell_holders(&mut self) {
+    /// Wakes the other threads that keep replies back, at once: the rest of this turn may be long. This one looks at its own in this turn.
+    fn tell_holders(&self) {
         for thread in self.core.shared.journal.holders() {
             let mailbox = &self.core.shared.mailboxes[thread];
             if thread != self.core.id
                 && mailbox.is_asleep()
                 && let Some(waker) = mailbox.waker()
             {
-                self.driver.wake(waker);
+                waker.wake();
             }
         }
     }

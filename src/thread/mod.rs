@@ -119,8 +119,7 @@ impl Thread {
             }
             let timeout = self.fall_asleep();
             let before = self.core.stats.ticks();
-            let (timeout, want) = self.worth_waking(timeout);
-            self.driver.turn_for(timeout, want)?;
+            self.driver.turn(timeout)?;
             self.wake_up(before);
             self.core.begin_turn(wall_ms());
             self.reap();
