@@ -364,7 +364,7 @@ impl Thread {
         let wait = self.core.wait_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let pause = self.core.pause_due_in_ms().map(|ms| Duration::from_millis(ms as u64));
         let ticks = times_out || self.core.watches_unread;
-        let snapshot = self.core.snapshot_due_in_ms().map(Duration::from_millis);
+        let snapshot = self.core.snapshot_due();
         let save = self.core.save_due_in_ms().map(Duration::from_millis);
         let journal = self.core.journal_due_in_ms().into_iter().chain(self.core.sync_wait_due_in_ms()).min();
         let journal = journal.map(|ms| Duration::from_millis(ms as u64));
