@@ -1,21 +1,45 @@
 //! Which connections CLIENT LIST and CLIENT KILL mean.
+use super::line;
 use crate::commands::auth::DEFAULT_USER;
 use crate::thread::conn::Conn;
 use shards::commands::Args;
 use shards::fault::{Fault, SYNTAX};
 use shards::number::parse_i64;
 
-/// What must hold of a connection, all of it.
+/// The letters that `flags` may have in a line, of Redis's kinds of connections.
+const LETTERS: &[u8] = b"bcdeirtuxABEIMNOPRSTU";
+
+/// What must hold of a connection, all of it, and what must not, none of it.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
+    wanted: Traits,
+    unwanted: Traits,
+    age_min_seconds: Option<i64>,
+    idle_min_seconds: Option<i64>,
+    /// Not this one.
+    pub skip: Option<u64>,
+}
+
+/// What may be said of a connection.
+#[derive(Debug, Default)]
+struct Traits {
     /// One of these, unless there are none.
     ids: Vec<i64>,
     kind: Option<Kind>,
     address: Option<Vec<u8>>,
     local_address: Option<Vec<u8>>,
-    age_min_seconds: Option<i64>,
-    /// Not this one.
-    pub skip: Option<u64>,
+    /// Its address without the port.
+    ip: Option<Vec<u8>>,
+    /// It is some user's, and all are the one user's that there is.
+    is_users: bool,
+    name: Option<Vec<u8>>,
+    library: Option<Vec<u8>>,
+    library_version: Option<Vec<u8>>,
+    /// Letters of the `flags` in its line, all of them.
+    flags: Option<Vec<u8>>,
+    db: Option<i64>,
+    /// It has said of itself that it can be redirected, which none can say here.
+    has_capability: bool,
 }
 
 /// Types of connections.
@@ -37,26 +61,37 @@ pub(super) enum Purpose {
 impl Filter {
     /// The connection from this address.
     pub(super) fn of_address(address: &[u8]) -> Filter {
-        Filter { address: Some(address.to_vec()), ..Filter::default() }
+        let wanted = Traits { address: Some(address.to_vec()), ..Traits::default() };
+        Filter { wanted, ..Filter::default() }
     }
 
     /// Reads the options behind CLIENT LIST and CLIENT KILL. `own` is who asks.
-    pub(super) fn read(options: Args<'_>, purpose: Purpose, own: u64) -> Result<Filter, Fault> {
+    pub(super) fn read(
+        options: Args<'_>,
+        purpose: Purpose,
+        own: u64,
+        databases: u32,
+    ) -> Result<Filter, Fault> {
         let mut filter = Filter::default();
         let mut skips_own = purpose == Purpose::Kill;
         let mut rest = options;
         while let [word, value, behind @ ..] = rest {
             rest = behind;
-            match word.to_ascii_lowercase().as_slice() {
-                b"id" => filter.ids = ids(value, &mut rest, purpose)?,
-                b"type" => filter.kind = Some(kind(value)?),
-                b"addr" => filter.address = Some(value.to_vec()),
-                b"laddr" => filter.local_address = Some(value.to_vec()),
-                b"user" => check_user(value)?,
-                b"maxage" => filter.age_min_seconds = Some(age(value)?),
+            let word = word.to_ascii_lowercase();
+            match word.as_slice() {
+                b"id" => filter.wanted.ids = ids(value, &mut rest, purpose)?,
+                b"maxage" => filter.age_min_seconds = Some(seconds(value, "maxage")?),
+                b"idle" => filter.idle_min_seconds = Some(seconds(value, "idle")?),
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => skips_own = true,
                 b"skipme" if value.eq_ignore_ascii_case(b"no") => skips_own = false,
-                _ => return Err(SYNTAX),
+                b"not-id" => {
+                    parse_i64(value).ok_or(SYNTAX)?;
+                    filter.unwanted.ids = ids(value, &mut rest, Purpose::Kill)?;
+                }
+                _ => match word.strip_prefix(b"not-") {
+                    Some(trait_of) => filter.unwanted.read(trait_of, value, databases, "NOT-")?,
+                    None => filter.wanted.read(&word, value, databases, "")?,
+                },
             }
         }
         if !rest.is_empty() {
@@ -68,18 +103,91 @@ impl Filter {
 
     /// Whether a connection is meant.
     pub(super) fn fits(&self, conn: &Conn, now_ms: i64) -> bool {
-        let is = |wanted: &Option<Vec<u8>>, address: &str| {
-            wanted.as_ref().is_none_or(|wanted| wanted == address.as_bytes())
-        };
-        let age_seconds = (now_ms - conn.created_ms) / 1000;
-        (self.ids.is_empty() || self.ids.contains(&(conn.id as i64)))
-            // None subscribes or replicates.
-            && self.kind.is_none_or(|kind| kind == kind_of(conn))
-            && is(&self.address, &conn.peer.address)
-            && is(&self.local_address, &conn.peer.local_address)
-            && self.age_min_seconds.is_none_or(|least| age_seconds >= least)
+        let is_for =
+            |least: Option<i64>, since_ms: i64| least.is_none_or(|least| (now_ms - since_ms) / 1000 >= least);
+        self.wanted.of(conn).all(|holds| holds)
+            && !self.unwanted.of(conn).any(|holds| holds)
+            && is_for(self.age_min_seconds, conn.created_ms)
+            && is_for(self.idle_min_seconds, conn.active_ms)
             && self.skip != Some(conn.id)
     }
+}
+
+impl Traits {
+    /// Reads one that has one value. Errors name the option, whose `prefix` is `NOT-` where it must not hold.
+    fn read(&mut self, word: &[u8], value: &[u8], databases: u32, prefix: &str) -> Result<(), Fault> {
+        match word {
+            b"type" => self.kind = Some(kind(value)?),
+            b"addr" => self.address = Some(value.to_vec()),
+            b"laddr" => self.local_address = Some(value.to_vec()),
+            b"ip" => self.ip = Some(value.to_vec()),
+            b"user" => {
+                check_user(value)?;
+                self.is_users = true;
+            }
+            b"name" => self.name = Some(value.to_vec()),
+            b"lib-name" => self.library = Some(value.to_vec()),
+            b"lib-ver" => self.library_version = Some(value.to_vec()),
+            b"flags" => self.flags = Some(letters(value, LETTERS, "flags", prefix)?),
+            b"capa" => {
+                letters(value, b"r", "capa", prefix)?;
+                self.has_capability = true;
+            }
+            b"db" => self.db = Some(database(value, databases, prefix)?),
+            _ => return Err(SYNTAX),
+        }
+        Ok(())
+    }
+
+    /// For each that is asked for, whether it holds.
+    fn of(&self, conn: &Conn) -> impl Iterator<Item = bool> {
+        let session = &conn.session;
+        let is = |wanted: &Option<Vec<u8>>, text: &[u8]| wanted.as_ref().map(|wanted| wanted == text);
+        let address = conn.peer.address.as_bytes();
+        let port = address.iter().rposition(|byte| *byte == b':').unwrap_or(address.len());
+        let shown = self.flags.as_ref().map(|_| line::flags(conn));
+        let has = |letter: &u8| shown.as_ref().is_some_and(|shown| shown.as_bytes().contains(letter));
+        [
+            (!self.ids.is_empty()).then(|| self.ids.contains(&(conn.id as i64))),
+            // None replicates.
+            self.kind.map(|kind| kind == kind_of(conn)),
+            is(&self.address, address),
+            is(&self.local_address, conn.peer.local_address.as_bytes()),
+            is(&self.ip, &address[..port]),
+            self.is_users.then_some(true),
+            is(&self.name, &session.name),
+            is(&self.library, &session.lib_name),
+            is(&self.library_version, &session.lib_version),
+            self.flags.as_ref().map(|wanted| wanted.iter().all(has)),
+            self.db.map(|db| db == session.db as i64),
+            self.has_capability.then_some(false),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// Letters, each of which is known.
+fn letters(value: &[u8], known: &[u8], what: &str, prefix: &str) -> Result<Vec<u8>, Fault> {
+    if value.iter().all(|letter| known.contains(letter)) {
+        return Ok(value.to_vec());
+    }
+    let place = match prefix {
+        "" => "provided filter".to_owned(),
+        _ => format!("{prefix}{} filter", what.to_ascii_uppercase()),
+    };
+    let value = String::from_utf8_lossy(value);
+    Err(Fault::text(format!("ERR Unknown {what} found in the {place}: {value}")))
+}
+
+fn database(value: &[u8], databases: u32, prefix: &str) -> Result<i64, Fault> {
+    let db = parse_i64(value);
+    let db = db.ok_or_else(|| Fault::text(format!("ERR {prefix}DB is not an integer or out of range")))?;
+    if (0..i64::from(databases)).contains(&db) {
+        return Ok(db);
+    }
+    let last = databases - 1;
+    Err(Fault::text(format!("ERR {prefix}DB number should be between 0 and {last}")))
 }
 
 /// One id, and as many as follow.
@@ -120,11 +228,11 @@ fn check_user(name: &[u8]) -> Result<(), Fault> {
     Err(Fault::quoting("ERR No such user '", name, "'"))
 }
 
-fn age(text: &[u8]) -> Result<i64, Fault> {
+fn seconds(text: &[u8], what: &str) -> Result<i64, Fault> {
     match parse_i64(text) {
         Some(seconds) if seconds > 0 => Ok(seconds),
-        Some(_) => Err(Fault::new("ERR maxage should be greater than 0")),
-        None => Err(Fault::new("ERR maxage is not an integer or out of range")),
+        Some(_) => Err(Fault::text(format!("ERR {what} should be greater than 0"))),
+        None => Err(Fault::text(format!("ERR {what} is not an integer or out of range"))),
     }
 }
 
@@ -136,7 +244,7 @@ mod tests {
 
     fn read(line: &str, purpose: Purpose) -> Result<Filter, String> {
         let args: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
-        Filter::read(&args, purpose, 5).map_err(|fault| String::from_utf8_lossy(&fault.0).into_owned())
+        Filter::read(&args, purpose, 5, 16).map_err(|fault| String::from_utf8_lossy(&fault.0).into_owned())
     }
 
     fn fits(line: &str, purpose: Purpose, id: u64) -> bool {
@@ -157,6 +265,20 @@ mod tests {
         assert!(fits("ADDR 1.1.1.1:1 MAXAGE 10", Purpose::Kill, 3));
         assert!(!fits("ADDR 1.1.1.1:1 MAXAGE 11", Purpose::Kill, 3));
         assert!(!fits("LADDR 1.1.1.1:1", Purpose::Kill, 3));
+        assert!(fits("IP 1.1.1.1 DB 0 FLAGS N IDLE 10", Purpose::List, 3));
+        assert!(!fits("IP 1.1.1.1:1", Purpose::List, 3));
+        assert!(!fits("IDLE 11", Purpose::List, 3));
+        assert!(!fits("NAME x", Purpose::List, 3) && !fits("LIB-NAME x", Purpose::List, 3));
+        assert!(!fits("FLAGS Nx", Purpose::List, 3) && !fits("CAPA r", Purpose::List, 3));
+    }
+
+    #[test]
+    fn none_of_the_rest_may_hold() {
+        assert!(fits("NOT-ID 1 2 NOT-NAME x NOT-FLAGS P NOT-DB 1 NOT-CAPA r", Purpose::List, 3));
+        assert!(fits("NOT-TYPE pubsub NOT-ADDR x NOT-LADDR x NOT-LIB-VER 1", Purpose::List, 3));
+        for line in ["NOT-ID 2 3", "NOT-IP 1.1.1.1", "NOT-DB 0", "NOT-USER default", "NOT-FLAGS N"] {
+            assert!(!fits(line, Purpose::List, 3), "{line}");
+        }
     }
 
     #[test]
@@ -167,7 +289,12 @@ mod tests {
         assert_eq!(wrong("TYPE x", Purpose::List), "ERR Unknown client type 'x'");
         assert_eq!(wrong("USER x", Purpose::Kill), "ERR No such user 'x'");
         assert_eq!(wrong("MAXAGE 0", Purpose::Kill), "ERR maxage should be greater than 0");
-        for line in ["ID", "ID 1 x", "FOO 1", "SKIPME maybe", "ID 1 TYPE"] {
+        assert_eq!(wrong("IDLE 0", Purpose::List), "ERR idle should be greater than 0");
+        assert_eq!(wrong("DB x", Purpose::List), "ERR DB is not an integer or out of range");
+        assert_eq!(wrong("NOT-DB 16", Purpose::List), "ERR NOT-DB number should be between 0 and 15");
+        assert_eq!(wrong("FLAGS Z", Purpose::List), "ERR Unknown flags found in the provided filter: Z");
+        assert_eq!(wrong("NOT-CAPA x", Purpose::List), "ERR Unknown capa found in the NOT-CAPA filter: x");
+        for line in ["ID", "ID 1 x", "NOT-ID x", "NOT-SKIPME yes", "FOO 1", "SKIPME maybe", "ID 1 TYPE"] {
             assert_eq!(wrong(line, Purpose::Kill), "ERR syntax error", "{line}");
         }
     }

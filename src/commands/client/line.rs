@@ -47,7 +47,7 @@ fn put(line: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 }
 
 /// A letter for each thing that is special about it.
-fn flags(conn: &Conn) -> String {
+pub(super) fn flags(conn: &Conn) -> String {
     let session = &conn.session;
     let is_dirty = session.watching.as_ref().is_some_and(|watching| watching.watch.is_dirty());
     let tracking = session.tracking.as_deref();

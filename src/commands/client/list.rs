@@ -76,6 +76,14 @@ pub(super) const LIST: ServerCommand = ServerCommand {
                 .token("SKIPME")
                 .optional(),
             Arg::new("maxage", ArgKind::Integer).token("MAXAGE").optional(),
+            Arg::new("name", ArgKind::String).token("NAME").since("9.0.0").optional(),
+            Arg::new("idle", ArgKind::Integer).token("IDLE").since("9.0.0").optional(),
+            Arg::new("flags", ArgKind::String).token("FLAGS").since("9.0.0").optional(),
+            Arg::new("lib-name", ArgKind::String).token("LIB-NAME").since("9.0.0").optional(),
+            Arg::new("lib-ver", ArgKind::String).token("LIB-VER").since("9.0.0").optional(),
+            Arg::new("db", ArgKind::Integer).token("DB").since("9.0.0").optional(),
+            Arg::new("capa", ArgKind::String).token("CAPA").since("9.0.0").optional(),
+            Arg::new("ip", ArgKind::String).token("IP").since("9.0.0").optional(),
         ],
         ..Spec::DEFAULT
     },
@@ -83,7 +91,7 @@ pub(super) const LIST: ServerCommand = ServerCommand {
     subcommands: &[],
 };
 fn list(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
-    let filter = Filter::read(&args[2..], Purpose::List, cx.conn.id)?;
+    let filter = Filter::read(&args[2..], Purpose::List, cx.conn.id, cx.core.config.databases)?;
     let lines = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&lines);
     let tell = move |core: &mut Core| {
@@ -161,6 +169,14 @@ pub(super) const KILL: ServerCommand = ServerCommand {
                             .token("SKIPME")
                             .optional(),
                         Arg::new("maxage", ArgKind::Integer).token("MAXAGE").since("7.4.0").optional(),
+                        Arg::new("name", ArgKind::String).token("NAME").since("9.0.0").optional(),
+                        Arg::new("idle", ArgKind::Integer).token("IDLE").since("9.0.0").optional(),
+                        Arg::new("flags", ArgKind::String).token("FLAGS").since("9.0.0").optional(),
+                        Arg::new("lib-name", ArgKind::String).token("LIB-NAME").since("9.0.0").optional(),
+                        Arg::new("lib-ver", ArgKind::String).token("LIB-VER").since("9.0.0").optional(),
+                        Arg::new("db", ArgKind::Integer).token("DB").since("9.0.0").optional(),
+                        Arg::new("capa", ArgKind::String).token("CAPA").since("9.0.0").optional(),
+                        Arg::new("ip", ArgKind::String).token("IP").since("9.0.0").optional(),
                     ]),
                 )
                 .multiple(),
@@ -176,7 +192,7 @@ fn kill(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
     let (filter, is_old) = match args {
         // In the old form one may kill oneself.
         [_, _, address] => (Filter::of_address(address), true),
-        _ => (Filter::read(&args[2..], Purpose::Kill, own)?, false),
+        _ => (Filter::read(&args[2..], Purpose::Kill, own, cx.core.config.databases)?, false),
     };
     let killed = Arc::new(AtomicUsize::new(0));
     let own_killed = Arc::new(AtomicUsize::new(0));
