@@ -92,7 +92,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut engine = Engine::new(1);
     let mut seeds = Vec::new();
     for (made, lines) in super::requests::seeds().iter().enumerate() {
-        let (commands, _) = super::protocol::commands(&lines[1..], lines.len());
+        let commands = super::protocol::commands(&lines[1..]);
         for command in commands {
             let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
             engine.ask(&args);

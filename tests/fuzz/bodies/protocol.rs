@@ -1,49 +1,18 @@
 //! The parser of requests: wherever the bytes are cut, it says the same, and never waits for what it has.
-use braid::protocol::inline;
-use braid::protocol::parse::{Found, Limits, Parser};
-
-const LIMITS: Limits = Limits { bulk_bytes_max: 1 << 20, args_max: 1 << 20 };
+#[path = "../../support/pieces.rs"]
+mod pieces;
 
 /// The first byte says where the rest is cut.
 pub fn run(bytes: &[u8]) {
     let Some((cut, bytes)) = bytes.split_first() else { return };
-    let whole = commands(bytes, bytes.len().max(1));
+    let whole = pieces::parse(bytes, []);
     let step = 1 + usize::from(*cut);
-    assert_eq!(commands(bytes, step), whole, "in pieces of {step}");
+    assert_eq!(pieces::parse(bytes, (step..bytes.len()).step_by(step)), whole, "in pieces of {step}");
 }
 
-/// The commands in bytes that come so many at a time, and whether they broke.
-pub fn commands(bytes: &[u8], step: usize) -> (Vec<Vec<Vec<u8>>>, Option<String>) {
-    let (mut parser, mut spans) = (Parser::default(), Vec::new());
-    let (mut start, mut commands) = (0, Vec::new());
-    let mut end = 0;
-    while end < bytes.len() {
-        end = (end + step).min(bytes.len());
-        while start < end {
-            spans.clear();
-            let window = &bytes[start..end];
-            match parser.parse(window, LIMITS, &mut spans) {
-                Found::Command { count, consumed } => {
-                    assert!(count == spans.len() && consumed > 0 && consumed <= window.len());
-                    let is_inline = window[0] != b'*';
-                    let arg = |&(at, len): &(u32, u32)| {
-                        let arg = &window[at as usize..][..len as usize];
-                        if is_inline { inline::unescape(arg) } else { arg.to_vec() }
-                    };
-                    if count > 0 {
-                        commands.push(spans.iter().map(arg).collect());
-                    }
-                    start += consumed;
-                }
-                Found::Incomplete { needed } => {
-                    assert!(needed > window.len(), "it waits for what it has");
-                    break;
-                }
-                Found::Broken(text) => return (commands, Some(text)),
-            }
-        }
-    }
-    (commands, None)
+/// The commands in bytes that come all at once, up to where they break.
+pub fn commands(bytes: &[u8]) -> Vec<Vec<Vec<u8>>> {
+    pieces::parse(bytes, []).commands
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {

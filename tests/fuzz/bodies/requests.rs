@@ -5,7 +5,7 @@ use super::protocol;
 /// The bytes are a pipeline; one shard and three say the same of how many commands there are.
 pub fn run(bytes: &[u8]) {
     let Some((count, bytes)) = bytes.split_first() else { return };
-    let (commands, _) = protocol::commands(bytes, bytes.len().max(1));
+    let commands = protocol::commands(bytes);
     let mut engine = Engine::new(if count % 2 == 0 { 1 } else { 3 });
     for command in commands {
         let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
