@@ -40,12 +40,24 @@ fn journals(server: &Braid) -> PathBuf {
     server.directory.join("appendonlydir")
 }
 
+fn pieces(server: &Braid) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(journals(server)).expect("the directory").flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "braid"))
+        .collect()
+}
+
 /// The journal of the shard that has written more.
 fn longest(server: &Braid) -> PathBuf {
-    let entries = std::fs::read_dir(journals(server)).expect("the directory").flatten();
-    let pieces =
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "braid"));
-    pieces.max_by_key(|path| std::fs::metadata(path).map_or(0, |file| file.len())).expect("a journal")
+    pieces(server).into_iter().max_by_key(|path| bytes_of(path).len()).expect("a journal")
+}
+
+/// A journal without the space that is laid out at its end.
+fn bytes_of(path: &Path) -> Vec<u8> {
+    let mut bytes = std::fs::read(path).expect("a journal");
+    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+    bytes
 }
 
 /// It ends by itself, with code 1; what it logged.
@@ -72,9 +84,11 @@ fn a_torn_end_is_left_out_unless_that_is_forbidden() {
     // Nothing is written while it is being torn: the server is stopped.
     server.signal("STOP");
     let path = longest(&server);
-    let bytes = std::fs::read(&path).expect("the journal");
+    let laid_out = std::fs::metadata(&path).expect("the journal").len() as usize;
+    let bytes = bytes_of(&path);
     // A block of a crash that was not written to the end: its beginning once more.
-    let torn = [&bytes[..], &bytes[bytes.len() - 20..bytes.len() - 3]].concat();
+    let mut torn = [&bytes[..], &bytes[bytes.len() - 20..bytes.len() - 3]].concat();
+    torn.resize(laid_out.max(torn.len()), 0);
     std::fs::write(&path, torn).expect("a torn journal");
     server.kill_and_spawn(&[FLAGS, &["--aof-load-truncated", "no"]].concat());
     let log = refusal(&mut server);
@@ -85,10 +99,40 @@ fn a_torn_end_is_left_out_unless_that_is_forbidden() {
 }
 
 #[test]
+fn space_that_is_laid_out_is_no_torn_end_and_is_given_back() {
+    let is_laid_out =
+        |path: &PathBuf| std::fs::read(path).expect("a journal").len() > bytes_of(path).len() + 4096;
+    let laid_out = |server: &Braid| pieces(server).iter().filter(|path| is_laid_out(path)).count();
+    // Where the disk is slow at the moment, no space is laid out.
+    let write_until_there_are = |server: &Braid, more: usize| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while laid_out(server) < more {
+            assert!(Instant::now() < deadline, "no zeros stand behind what is written");
+            Link::when_loaded(server.address).ask(&["SET", "k1", "w"]);
+        }
+    };
+    let mut server = written();
+    write_until_there_are(&server, 1);
+    let path = longest(&server);
+    server.signal("KILL");
+    server.wait();
+    let old = laid_out(&server);
+    let manifest = journals(&server).join("braid.manifest");
+    assert!(check(&[], &path).status.success() && check(&[], &manifest).status.success());
+    server.kill_and_start(&[FLAGS, &["--aof-load-truncated", "no"]].concat());
+    assert_eq!(keys(&server), 20);
+    assert!(!server.log().contains("left out"), "{}", server.log());
+    write_until_there_are(&server, old + 1);
+    server.signal("TERM");
+    server.wait();
+    assert_eq!(laid_out(&server), old, "what was being written ends where it ends");
+}
+
+#[test]
 fn damage_is_told_and_mended_only_when_that_is_wanted() {
     let mut server = written();
     let path = longest(&server);
-    let mut bytes = std::fs::read(&path).expect("the journal");
+    let mut bytes = bytes_of(&path);
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x10;
     std::fs::write(&path, bytes).expect("a damaged journal");

@@ -77,6 +77,7 @@ pub fn end(directory: &Directory, manifest: &mut Manifest, journal: &Journal) ->
         // Journals that were to begin with bases, which are not there: no manifest names them.
         return Ok(());
     }
+    journal.finish();
     settle(directory, manifest, journal.committed())?;
     directory.write_manifest(manifest).map_err(|error| format!("Can't write the manifest: {error}"))
 }

@@ -7,13 +7,28 @@ use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// Space is laid out ahead of what is written as far as the file is long, within these bounds, in bytes.
+const LAID_MIN: u64 = 16 << 10;
+const LAID_MAX: u64 = 256 << 10;
+/// Writes longer than this part of the most gain nothing by it.
+const SHORT_SHARE: u64 = 8;
+/// The disk's unit: laid out space ends with one.
+const PAGE: u64 = 4096;
+const ZEROS: &[u8] = &[0; (LAID_MAX + PAGE) as usize];
+
 /// A journal's file that is being written.
+///
+/// Where each short write is synced (`always`), zeros are written ahead of them now and then. What comes to stand in their place changes the file's bytes and
+/// nothing else, neither its length nor where it lies, and such a sync costs the system half of one that does: it has only the
+/// bytes to write, not its own journal. Whoever reads a journal takes zeros at its end for none of it ([`super::scan`]).
 #[derive(Debug)]
 pub struct JournalFile {
     file: Box<dyn Stored>,
     /// Which piece of the journal it is.
     pub generation: u64,
     end: AtomicU64,
+    /// Zeros stand up to here.
+    laid_out: AtomicU64,
     synced: AtomicU64,
     is_spoilt: AtomicBool,
 }
@@ -32,6 +47,7 @@ impl JournalFile {
             file,
             generation: head.generation,
             end: AtomicU64::new(bytes.len() as u64),
+            laid_out: AtomicU64::new(bytes.len() as u64),
             synced: AtomicU64::new(bytes.len() as u64),
             is_spoilt: AtomicBool::new(false),
         })
@@ -44,6 +60,28 @@ impl JournalFile {
     /// So many bytes more have been written.
     pub fn grow(&self, bytes: u64) {
         self.end.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// A write of so many bytes ended here and is about to be synced: lays out space for those that follow, if there is none. That it
+    /// cannot be is no error: then the next one does as it would have done.
+    fn lay_out(&self, end: u64, len: u64) {
+        if end <= self.laid_out.load(Ordering::Relaxed) || len * SHORT_SHARE > LAID_MAX {
+            return;
+        }
+        let until = (end + end.clamp(LAID_MIN, LAID_MAX)).next_multiple_of(PAGE);
+        if self.file.write_all_at(&ZEROS[..(until - end) as usize], end).is_ok() {
+            self.laid_out.store(until, Ordering::Relaxed);
+        }
+    }
+    /// Nothing more will be written: gives back what was laid out.
+    ///
+    /// # Errors
+    /// The system's; then zeros stand at the end.
+    pub fn finish(&self) -> io::Result<()> {
+        if self.laid_out.load(Ordering::Relaxed) > self.end() {
+            self.file.set_len(self.end())
+        } else {
+            Ok(())
+        }
     }
     /// Whether all of it that is known to be written is on the disk.
     #[must_use]
@@ -103,6 +141,11 @@ impl Job {
     /// # Errors
     /// The system's. What was to be written may stand there in part.
     pub fn write(&self) -> io::Result<()> {
-        self.file.file.write_all_at(&self.bytes[self.start..], self.offset)
+        let bytes = &self.bytes[self.start..];
+        self.file.file.write_all_at(bytes, self.offset)?;
+        if self.sync {
+            self.file.lay_out(self.offset + bytes.len() as u64, bytes.len() as u64);
+        }
+        Ok(())
     }
 }

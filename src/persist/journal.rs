@@ -16,6 +16,7 @@ use super::format::{BLOCK_HEAD_BYTES_MAX, Policy};
 pub use super::job::{Facts, Job, Jobs, Trouble};
 use super::marked::Marked;
 use super::round::Rounds;
+use crate::log;
 use shards::shard::Shard;
 use shards::tail::{FrameHead, Point, Tail};
 use std::io;
@@ -371,6 +372,17 @@ impl Journal {
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
         self.streams.first()?.lock().file.as_ref().map(|file| file.generation)
+    }
+
+    /// Nothing more will be written: the files end where what was written does.
+    pub fn finish(&self) {
+        for file in self.streams.iter().filter_map(|stream| stream.lock().file.clone()) {
+            if let Err(error) = file.finish() {
+                log::warning(format_args!(
+                    "A journal's file keeps the space that was laid out for it: {error}"
+                ));
+            }
+        }
     }
 
     /// Up to where the shards' journals are committed.

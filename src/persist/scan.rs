@@ -11,14 +11,15 @@
 //! shards, so whatever was entered before it is behind it nowhere.
 //!
 //! **Tails.** A block that is not whole, or not in its place, ends a journal. Where a later block says that the journal was synced
-//! beyond that place, it is damage, and an error; else it is what a crash leaves, whatever stands behind it.
+//! beyond that place, it is damage, and an error; else it is what a crash leaves, whatever stands behind it. Zeros up to the end of a file are nothing:
+//! space that was laid out ahead ([`super::files`]).
 use super::commit::{Tied, Units, cut};
 use super::format::{BLOCK_HEAD_BYTES_MAX, FileHead, Frame, HEAD_BYTES, Policy, is_whole, read_block_head};
 use super::manifest::{Directory, Epoch, FILE_NAME};
 use super::store::{Reading, Store};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-use std::io::{BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// How the blocks of one file are read.
@@ -57,7 +58,7 @@ impl BlockReader {
     /// # Errors
     /// It cannot be read, or is another's: in words for the log.
     pub fn open(store: &dyn Store, path: &Path) -> Result<Option<BlockReader>, String> {
-        let told = |error: std::io::Error| format!("Can't read {}: {error}", path.display());
+        let told = |error| told(path, &error);
         let file = store.open(path).map_err(told)?;
         let len = file.len().map_err(told)?;
         let mut file = BufReader::with_capacity(READ_BYTES_MAX.min(len) as usize, Reading::new(file));
@@ -77,15 +78,30 @@ impl BlockReader {
     pub fn offset(&self) -> u64 {
         self.at
     }
-    /// Bytes of the file.
-    #[must_use]
-    pub fn file_bytes(&self) -> u64 {
-        self.len
-    }
     /// Whether nothing is left of it.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.at >= self.len
+    }
+    /// Bytes from here on that are not merely laid out.
+    ///
+    /// # Errors
+    /// The system's, in words for the log.
+    pub fn bytes_left(&mut self) -> Result<u64, String> {
+        self.seek(self.at)?;
+        let (mut seen, mut left) = (0, 0);
+        loop {
+            let bytes = self.file.fill_buf().map_err(|error| told(&self.path, &error))?;
+            if bytes.is_empty() {
+                return self.seek(self.at).map(|()| left);
+            }
+            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+                left = seen + last as u64 + 1;
+            }
+            let len = bytes.len();
+            seen += len as u64;
+            self.file.consume(len);
+        }
     }
     /// The next block, if a whole one stands there that begins at `lsn` (or anywhere). Else the reader stays where it is.
     ///
@@ -129,17 +145,12 @@ impl BlockReader {
         Ok(Some(head))
     }
     fn fill(&mut self, from: usize) -> Result<(), String> {
-        self.file
-            .read_exact(&mut self.block[from..])
-            .map_err(|error| format!("Can't read {}: {error}", self.path.display()))
+        self.file.read_exact(&mut self.block[from..]).map_err(|error| told(&self.path, &error))
     }
     fn seek(&mut self, to: u64) -> Result<(), String> {
-        let here = self.file.stream_position().map_err(|error| self.told(&error))?;
+        let here = self.file.stream_position().map_err(|error| told(&self.path, &error))?;
         let by = to as i64 - here as i64;
-        self.file.seek_relative(by).map_err(|error| self.told(&error))
-    }
-    fn told(&self, error: &std::io::Error) -> String {
-        format!("Can't read {}: {error}", self.path.display())
+        self.file.seek_relative(by).map_err(|error| told(&self.path, &error))
     }
     /// The greatest sync mark of the whole blocks behind something that is none. They claim to begin after `lsn`.
     ///
@@ -148,7 +159,7 @@ impl BlockReader {
     pub fn synced_behind(&mut self, lsn: u64) -> Result<u64, String> {
         self.seek(self.at)?;
         let mut rest = Vec::new();
-        self.file.read_to_end(&mut rest).map_err(|error| self.told(&error))?;
+        self.file.read_to_end(&mut rest).map_err(|error| told(&self.path, &error))?;
         let mut synced = 0;
         let mut at = 1;
         while at + 12 < rest.len() {
@@ -174,6 +185,10 @@ impl BlockReader {
         }
         Ok(synced)
     }
+}
+
+fn told(path: &Path, error: &io::Error) -> String {
+    format!("Can't read {}: {error}", path.display())
 }
 
 /// What was found in one shard's journal.
@@ -267,7 +282,7 @@ pub fn look_through(
             // What may stand at the end of this piece is left of a write that failed and was tried again.
             continue;
         }
-        let (offset, len) = (reader.offset(), reader.file_bytes() - reader.offset());
+        let (offset, len) = (reader.offset(), reader.bytes_left()?);
         if len > 0 {
             synced = synced.max(reader.synced_behind(found.end)?);
         }

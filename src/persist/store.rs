@@ -62,6 +62,11 @@ pub trait Stored: Debug + Send + Sync {
     /// # Errors
     /// The system's; some of them may have been written.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Has it end there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn set_len(&self, len: u64) -> io::Result<()>;
     /// Bytes of it.
     ///
     /// # Errors
@@ -139,6 +144,10 @@ impl Stored for File {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let _writing = disk::writing(self.as_raw_fd(), offset, bytes.len());
         FileExt::write_all_at(self, bytes, offset)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let _writing = disk::writing(self.as_raw_fd(), len, 0);
+        File::set_len(self, len)
     }
     fn len(&self) -> io::Result<u64> {
         self.metadata().map(|facts| facts.len())

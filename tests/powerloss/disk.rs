@@ -294,6 +294,12 @@ impl Stored for Handle {
         node.writes.push((offset as usize, bytes[..len].to_vec()));
         if is_whole { Ok(()) } else { Err(io::Error::other("no space left")) }
     }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        state.step()?;
+        state.nodes[self.node].bytes.resize(len as usize, 0);
+        Ok(())
+    }
     fn len(&self) -> io::Result<u64> {
         Ok(self.disk.lock().nodes[self.node].bytes.len() as u64)
     }

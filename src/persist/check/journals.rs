@@ -163,18 +163,20 @@ impl<W: Write, R: BufRead> Checker<'_, W, R> {
                 Err(what) => break Err(what),
             }
         };
-        let (at, len) = (reader.offset(), reader.file_bytes());
+        let at = reader.offset();
+        let outcome = outcome.and_then(|()| reader.bytes_left());
         writeln!(
             self.out,
             "{shown}: shard {} of {}, piece {}: {blocks} whole blocks",
             head.shard, head.shards, head.generation
         )?;
         match outcome {
-            Ok(()) if at >= len => {
+            Ok(0) => {
                 writeln!(self.out, "{shown}: OK")?;
                 Ok(true)
             }
-            Ok(()) => {
+            Ok(left) => {
+                let len = at + left;
                 writeln!(
                     self.out,
                     "{shown}: whole up to offset {at} (0x{at:x}) of {len}. Check the {MANIFEST} beside it, which tells whether that is damage or \

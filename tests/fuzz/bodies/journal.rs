@@ -152,6 +152,9 @@ impl Stored for Bytes {
     fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
         Err(read_only())
     }
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(read_only())
+    }
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.len() as u64)
     }
