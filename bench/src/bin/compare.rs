@@ -44,6 +44,9 @@ struct Args {
     /// Keys of the growth suite
     #[arg(long)]
     growth_keys: Option<u64>,
+    /// Commands each second that the persistence suite offers; without it as many as are answered
+    #[arg(long)]
+    rate: Option<f64>,
     /// Only cases whose name contains this text
     #[arg(long, default_value = "")]
     only: String,
@@ -157,6 +160,7 @@ fn scale(args: &Args) -> io::Result<Scale> {
         round: round.unwrap_or(base.round),
         memory_keys: args.memory_keys.unwrap_or(base.memory_keys).max(1),
         growth_keys: args.growth_keys.unwrap_or(base.growth_keys).max(10),
+        saving_rate: args.rate.filter(|rate| *rate > 0.0),
         ..base
     })
 }

@@ -31,6 +31,8 @@ pub struct Scale {
     pub memory_keys: u64,
     /// Keys of the growth suite.
     pub growth_keys: u64,
+    /// Commands offered each second while a snapshot is taken; none: as many as are answered.
+    pub saving_rate: Option<f64>,
 }
 
 impl Default for Scale {
@@ -42,6 +44,7 @@ impl Default for Scale {
             settle: Duration::from_secs(12),
             memory_keys: 1_000_000,
             growth_keys: 20_000_000,
+            saving_rate: None,
         }
     }
 }
@@ -57,6 +60,7 @@ impl Scale {
             settle: Duration::from_millis(300),
             memory_keys: 20_000,
             growth_keys: 200_000,
+            saving_rate: None,
         }
     }
 }

@@ -69,7 +69,9 @@ fn measure(bench: &Bench, server: &Server) -> io::Result<Cost> {
     let units = [(1, "SET {key} {value:100}".to_owned()), (1, "GET {key}".to_owned())];
     let workload = speed::workload(&units, count, Distribution::Uniform, 100)?;
     let mut fleet = Fleet::connect(&plan, &workload)?;
-    let mut load = |time| fleet.run(&Goal { duration: Some(time), ..Goal::default() }, &AtomicU64::new(0));
+    let units_per_s = bench.scale.saving_rate;
+    let mut load =
+        |time| fleet.run(&Goal { duration: Some(time), units_per_s, ..Goal::default() }, &AtomicU64::new(0));
     load(bench.scale.warmup)?;
     let before = load(bench.scale.round)?;
     let bytes_before = proportional_bytes(running.pid())?;

@@ -173,7 +173,10 @@ pub fn growth_markdown(bench: &Bench, rows: &[growth::Row]) -> String {
 #[must_use]
 pub fn saving_markdown(bench: &Bench, rows: &[saving::Row]) -> String {
     let keys = thousands((bench.scale.memory_keys * saving::KEYS_EACH) as f64);
-    let mut out = format!("### A snapshot of {keys} keys, 100-byte values, under 50 % writes; c=50\n\n");
+    let rate =
+        bench.scale.saving_rate.map_or(String::new(), |rate| format!(", {} a second", thousands(rate)));
+    let mut out =
+        format!("### A snapshot of {keys} keys, 100-byte values, under 50 % writes; c=50{rate}\n\n");
     heading(
         &mut out,
         &[

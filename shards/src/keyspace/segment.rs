@@ -242,7 +242,9 @@ impl<I: Item> Segment<I> {
         let wanted = if among == Among::Volatile { VOLATILE } else { 0 };
         let groups = self.groups();
         let first = self.home(from);
+        self.prefetch_group(first);
         for home in first..groups {
+            self.prefetch_group(home + 1);
             if home > first && work.is_enough() {
                 return Some(((home << 16).div_ceil(groups)) as u16);
             }
@@ -255,6 +257,12 @@ impl<I: Item> Segment<I> {
             });
         }
         None
+    }
+
+    /// Brings the items of a group near, if there is such a group.
+    fn prefetch_group(&self, group: usize) {
+        let size = self.group_words();
+        self.words().iter().skip(group * size).take(size).filter(|word| **word != 0).for_each(prefetch);
     }
 
     fn visit_home(&self, home: usize, mut visit: impl FnMut(&u64)) {

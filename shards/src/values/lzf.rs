@@ -10,18 +10,29 @@ const LITERAL_MAX: usize = 32;
 const DISTANCE_MAX: usize = 1 << 13;
 /// Bytes that a repetition stands for, at least and at most.
 const REPEATED: (usize, usize) = (3, 264);
-/// Places that the compressor remembers, a power of two.
+/// Places that the compressor remembers, a power of two; of what is short fewer, as to empty them would take longer than to compress.
 const PLACES: usize = 1 << 12;
+const PLACES_OF_SHORT: usize = 1 << 8;
+/// What is no longer than this is short.
+const SHORT_MAX: usize = 256;
 
 /// The compressed bytes, if they are no more than `max`.
 #[must_use]
 pub fn compress(bytes: &[u8], max: usize) -> Option<Vec<u8>> {
+    if bytes.len() <= SHORT_MAX {
+        compress_with::<PLACES_OF_SHORT>(bytes, max)
+    } else {
+        compress_with::<PLACES>(bytes, max)
+    }
+}
+
+fn compress_with<const PLACES: usize>(bytes: &[u8], max: usize) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(max.min(bytes.len()));
     // Where three bytes of a hash were seen last, plus one.
     let mut seen = [0u32; PLACES];
     let (mut at, mut literal_from) = (0, 0);
     while let Some(three) = bytes.get(at..at + REPEATED.0) {
-        let place = &mut seen[hash(three)];
+        let place = &mut seen[hash(three) % PLACES];
         let candidate = (*place as usize).checked_sub(1);
         *place = at as u32 + 1;
         let repeated = candidate.filter(|from| at - from <= DISTANCE_MAX);
@@ -45,7 +56,7 @@ pub fn compress(bytes: &[u8], max: usize) -> Option<Vec<u8>> {
 
 fn hash(three: &[u8]) -> usize {
     let value = u32::from_le_bytes([three[0], three[1], three[2], 0]);
-    (value.wrapping_mul(0x9e37_79b1) >> 20) as usize % PLACES
+    (value.wrapping_mul(0x9e37_79b1) >> 20) as usize
 }
 
 fn common(left: &[u8], right: &[u8]) -> usize {
