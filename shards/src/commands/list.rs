@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn effects_are_those_of_redis() {
         let mut world = World::new();
-        for (line, reply, effects) in [
+        world.play(&[
             ("RPUSH l a b a c a", ":5", "5: new l, rpush l; RPUSH l a b a c a"),
             ("LSET l 1 B", "+OK", "1: lset l; LSET l 1 B"),
             ("LSET l 9 B", "-ERR index out of range", "0: ; "),
@@ -386,9 +386,7 @@ mod tests {
             ("LTRIM l 5 9", "+OK", "2: ltrim l, del l; LTRIM l 5 9"),
             ("RPUSH l a", ":1", "1: new l, rpush l; RPUSH l a"),
             ("LREM l 1 a", ":1", "1: lrem l, del l; LREM l 1 a"),
-        ] {
-            assert_eq!((world.run(line), world.effects()), (reply.to_owned(), effects.to_owned()), "{line}");
-        }
+        ]);
     }
 
     #[test]

@@ -40,6 +40,13 @@ impl World {
         render(&self.run_bytes(&args))
     }
 
+    /// Runs commands, each with the reply and the effects that it is to have.
+    pub(crate) fn play(&mut self, steps: &[(&str, &str, &str)]) {
+        for (line, reply, effects) in steps {
+            assert_eq!((self.run(line).as_str(), self.effects().as_str()), (*reply, *effects), "{line}");
+        }
+    }
+
     /// Runs a command; the reply is what goes to the socket.
     pub(crate) fn run_bytes(&mut self, args: Args<'_>) -> Vec<u8> {
         let name = String::from_utf8_lossy(args[0]).to_lowercase();
