@@ -12,7 +12,8 @@ use socket2::SockRef;
 use super::buffers::{BUFFER_BYTES, BUFFER_COUNT, Buffers};
 use super::connections::Connections;
 use super::{
-    ACCEPT_REST, Completion, Notice, Received, Sending, Tag, Token, Waker, concerns_one_connection, shorter,
+    ACCEPT_REST, Completion, Notice, Received, Sending, Tag, Token, Waker, concerns_one_connection,
+    end_rests, shorter,
 };
 
 const CONNECTION: u8 = 0;
@@ -413,22 +414,10 @@ impl Epoll {
 
     /// Takes up listeners whose rest is over; how long the others still rest.
     fn wake_listeners(&mut self) -> Option<Duration> {
-        if self.listeners.iter().flatten().all(|it| it.rests_until.is_none()) {
-            return None;
-        }
-        let now = Instant::now();
-        let mut rest = None;
-        for listener in 0..self.listeners.len() {
-            let Some(Some(it)) = self.listeners.get_mut(listener) else { continue };
-            match it.rests_until {
-                Some(until) if until > now => rest = shorter(rest, Some(until - now)),
-                Some(_) => {
-                    it.rests_until = None;
-                    self.watch_listener(listener);
-                }
-                None => {}
-            }
-        }
+        let listeners = self.listeners.iter_mut().enumerate();
+        let rests = listeners.filter_map(|(at, it)| Some((at, &mut it.as_mut()?.rests_until)));
+        let (woken, rest) = end_rests(rests);
+        woken.into_iter().for_each(|listener| self.watch_listener(listener));
         rest
     }
 

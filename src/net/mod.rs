@@ -27,7 +27,9 @@ mod wake;
 
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
 
 pub use wake::Waker;
 
@@ -355,6 +357,24 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// Whether an accept failed only for the connection at hand, so that the next may be tried at once.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EPROTO | libc::EINTR | libc::EAGAIN))
+}
+
+/// Ends the rests of listeners that are over; which listeners' they were, and how long the others still last.
+fn end_rests<'a>(
+    rests: impl Iterator<Item = (usize, &'a mut Option<Instant>)>,
+) -> (SmallVec<[usize; 2]>, Option<Duration>) {
+    let (mut woken, mut left) = (SmallVec::new(), None);
+    for (listener, until) in rests {
+        let Some(time) = *until else { continue };
+        match time.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
+            Some(rest) => left = shorter(left, Some(rest)),
+            None => {
+                *until = None;
+                woken.push(listener);
+            }
+        }
+    }
+    (woken, left)
 }
 
 /// The shorter of two timeouts, `None` being for ever.

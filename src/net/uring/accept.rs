@@ -10,7 +10,7 @@ use io_uring::types::Fd;
 use io_uring::{cqueue, opcode};
 
 use super::{ACCEPT, Armed, CANCEL_ACCEPT, Uring, make_blocking};
-use crate::net::{ACCEPT_REST, Completion, Tag, Token, concerns_one_connection, shorter};
+use crate::net::{ACCEPT_REST, Completion, Tag, Token, concerns_one_connection, end_rests};
 
 /// A listening socket.
 pub(super) struct Listener {
@@ -111,22 +111,10 @@ impl Uring {
 
     /// Takes up listeners whose rest is over; how long the others still rest.
     pub(super) fn wake_listeners(&mut self) -> Option<Duration> {
-        if self.listeners.iter().flatten().all(|it| it.rests_until.is_none()) {
-            return None;
-        }
-        let now = Instant::now();
-        let mut rest = None;
-        for listener in 0..self.listeners.len() {
-            let Some(Some(it)) = self.listeners.get_mut(listener) else { continue };
-            match it.rests_until {
-                Some(until) if until > now => rest = shorter(rest, Some(until - now)),
-                Some(_) => {
-                    it.rests_until = None;
-                    self.arm_accept(listener);
-                }
-                None => {}
-            }
-        }
+        let listeners = self.listeners.iter_mut().enumerate();
+        let rests = listeners.filter_map(|(at, it)| Some((at, &mut it.as_mut()?.rests_until)));
+        let (woken, rest) = end_rests(rests);
+        woken.into_iter().for_each(|listener| self.arm_accept(listener));
         rest
     }
 }
