@@ -6,7 +6,7 @@ mod watching;
 use self::ahead::look_ahead;
 use self::bench::{Bench, Into};
 use crate::coordinate::batch::Run;
-use crate::coordinate::unit::{Kind, Part, Unit};
+use crate::coordinate::unit::{Kind, Unit};
 use crate::persist::journal::Journal;
 use crate::persist::needs::Needs;
 use crate::persist::record::{Ties, seal, slots_of_command};
@@ -15,7 +15,7 @@ use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
 use crate::script::{Host, Running};
 use crate::table::{Entry, Handler};
-use crate::thread::conn::{Assembly, Conn, assemble};
+use crate::thread::conn::{Assembly, Conn, assemble, give_back};
 use crate::thread::core::Core;
 use shards::call::Call;
 use shards::commands::{Args, execute};
@@ -153,6 +153,16 @@ impl Core {
     }
 
     fn serve_run(&mut self, shard: usize, mut run: Box<Run>) {
+        self.run_in_hand(shard, &mut run);
+        if shard != self.id {
+            self.stats.taken += 1;
+        }
+        self.tell_noticed(run.origin.thread, run.origin.token);
+        self.mail(run.origin.thread, Mail::Ran(run));
+    }
+
+    /// Carries a run out on a shard in hand.
+    fn run_in_hand(&mut self, shard: usize, run: &mut Run) {
         let Some(strand) = &mut self.strands[shard] else { return };
         let after = std::mem::take(&mut run.after);
         let mut bench = Bench {
@@ -165,17 +175,12 @@ impl Core {
             now_ms: self.now_ms.max(run.entered_ms),
             ties: Ties { unit: None, after: &after },
         };
-        let Run { batch, act, reply, aborted, waits, .. } = &mut *run;
+        let Run { batch, act, reply, aborted, waits, .. } = run;
         reply.resp = batch.resp;
         let mut needs = Needs::default();
         let into = Into { reply, waits, needs: &mut needs, is_share: false };
         *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, into);
         run.need = needs.points().first().copied().unwrap_or_default();
-        if shard != self.id {
-            self.stats.taken += 1;
-        }
-        self.tell_noticed(run.origin.thread, run.origin.token);
-        self.mail(run.origin.thread, Mail::Ran(run));
     }
 
     fn serve_part(&mut self, shard: usize, unit: &Arc<Unit>, index: usize) {
@@ -277,30 +282,21 @@ impl Core {
         conn: &mut Conn,
         shard: usize,
         assembly: &Assembly,
-        mut part: Part,
+        mut run: Box<Run>,
     ) -> Option<Arc<Waiter>> {
-        let after = conn.needs.elsewhere(shard, &self.shared.journal);
-        let strand = self.strands[shard].as_mut()?;
-        let mut bench = Bench {
-            settings: &self.settings,
-            effects: &mut self.effects,
-            stats: &mut self.stats,
-            scripting: &mut self.scripting,
-            places: &mut self.places,
-            outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
-            now_ms: self.now_ms,
-            ties: Ties { unit: None, after: &after },
-        };
-        bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
-        part.needs.points().iter().for_each(|point| conn.needs.raise(*point, &self.shared.journal));
+        run.entered_ms = self.now_ms;
+        run.after = conn.needs.elsewhere(shard, &self.shared.journal);
+        self.run_in_hand(shard, &mut run);
+        conn.needs.raise(run.need, &self.shared.journal);
         self.tell_noticed(self.id, conn.token);
-        if part.waits.is_some() {
-            return part.waits;
+        let waiter = run.waits.take();
+        if waiter.is_none() {
+            let mut reply = conn.begin_reply();
+            assemble(assembly, &[&run.reply.bytes], run.aborted, run.reply.resp, &mut reply.bytes);
+            conn.end_reply(reply);
         }
-        let mut reply = conn.begin_reply();
-        assemble(assembly, &[&part.reply.bytes], part.aborted, part.reply.resp, &mut reply.bytes);
-        conn.end_reply(reply);
-        None
+        give_back(&mut self.pool, run);
+        waiter
     }
 
     /// Serves the shards whose queues got something, as far as they are in hand or at the door of a sleeper, and puts the

@@ -153,6 +153,8 @@ impl Bench<'_> {
                 self.run_one(shards, batch, command, &args, reply);
             } else if let Some(args) = batch.exact_args::<3>(command) {
                 self.run_one(shards, batch, command, &args, reply);
+            } else if let Some(args) = batch.exact_args::<4>(command) {
+                self.run_one(shards, batch, command, &args, reply);
             } else {
                 self.run_one(shards, batch, command, &batch.args(command), reply);
             }
