@@ -161,7 +161,7 @@ impl Core {
                 flags.and(self.flags_of(table().entry(command.id), &batch.args(*command)))
             })
         };
-        multi.map_or(Flags::NONE, |multi| flags(&multi.batch))
+        multi.map_or(Flags::NONE, |multi| flags(&multi.run.batch))
     }
 
     fn refuse_protected(&self, conn: &Conn, entry: &Entry) -> Option<Fault> {

@@ -140,7 +140,7 @@ impl Core {
             *consumed = command.end;
             let bytes = &window[command.begin..command.end];
             let arg = |&(at, len): &Span| &bytes[at as usize..][..len as usize];
-            // Most commands have one to three arguments, which need no list.
+            // Most commands have one to four arguments, which need no list.
             match &spans[command.first..][..command.count] {
                 [] => continue,
                 spans if bytes[0] != b'*' => {
@@ -149,6 +149,9 @@ impl Core {
                 [one] => self.call(conn, &[arg(one)], None),
                 [one, two] => self.call(conn, &[arg(one), arg(two)], command.hint),
                 [one, two, three] => self.call(conn, &[arg(one), arg(two), arg(three)], command.hint),
+                [one, two, three, four] => {
+                    self.call(conn, &[arg(one), arg(two), arg(three), arg(four)], command.hint);
+                }
                 spans => self.call(conn, &spans.iter().map(arg).collect::<ArgVec<'_>>(), command.hint),
             }
             if !self.may_go_on(conn) {
@@ -230,7 +233,7 @@ impl Core {
             Ok(entry) => {
                 conn.last_command = Some(entry.id);
                 if conn.session.multi.is_some() && !is_immediate(entry) {
-                    self.queue_in_multi(conn, entry, args);
+                    self.queue_in_multi(conn, entry, args, hint);
                 } else {
                     self.route(conn, entry, args, hint);
                 }
@@ -297,14 +300,16 @@ impl Core {
         conn.closing = true;
     }
 
-    fn queue_in_multi(&mut self, conn: &mut Conn, entry: &Entry, args: Args<'_>) {
+    fn queue_in_multi(&mut self, conn: &mut Conn, entry: &Entry, args: Args<'_>, hint: Option<(u16, u64)>) {
         self.close_run(conn);
         let db = conn.session.db;
         let Some(multi) = &mut conn.session.multi else { return };
-        if !multi.batch.has_room_for(args.iter().map(|arg| arg.len()).sum()) {
-            multi.aborted = true;
+        let batch = &mut multi.run.batch;
+        if batch.has_room_for(args.iter().map(|arg| arg.len()).sum()) {
+            let key = (entry.route == Route::FirstKey).then(|| hashed(args[1], hint));
+            batch.push(entry.id, db, args.iter().copied(), key);
         } else {
-            multi.batch.push(entry.id, db, args.iter().copied(), None);
+            multi.aborted = true;
         }
         let mut reply = conn.begin_reply();
         reply.status("QUEUED");
@@ -319,9 +324,7 @@ impl Core {
                 self.enter_waiting(conn, entry, args);
             }
             Route::FirstKey => {
-                let bytes = args[1];
-                let key =
-                    hint.map_or_else(|| Hashed::new(bytes), |(slot, hash)| Hashed { bytes, hash, slot });
+                let key = hashed(args[1], hint);
                 let shard = shard_of_slot(key.slot, self.shared.shard_count());
                 self.enter_one(conn, shard, entry, args, Some(key));
             }
@@ -522,6 +525,12 @@ fn find_commands(
         }
     }
     None
+}
+
+/// A key with its slot and hash, which may have been worked out before.
+#[inline]
+fn hashed(bytes: &[u8], hint: Option<(u16, u64)>) -> Hashed<'_> {
+    hint.map_or_else(|| Hashed::new(bytes), |(slot, hash)| Hashed { bytes, hash, slot })
 }
 
 /// Whether a command may wait for its keys: those that read streams do when they are told to.

@@ -4,18 +4,17 @@ pub(crate) mod bench;
 mod watching;
 
 use self::ahead::look_ahead;
-use self::bench::{Bench, Into};
+use self::bench::{Bench, Into, end_of};
 use crate::coordinate::batch::Run;
-use crate::coordinate::unit::{Kind, Part, Unit};
+use crate::coordinate::unit::{Kind, Unit};
 use crate::persist::journal::Journal;
 use crate::persist::needs::Needs;
-use crate::persist::record::{Ties, seal, slots_of_command};
-use crate::persist::save;
+use crate::persist::record::{Ties, slots_of_command};
 use crate::pubsub::Outside;
 use crate::queues::{Mail, Request, Strand};
 use crate::script::{Host, Running};
 use crate::table::{Entry, Handler};
-use crate::thread::conn::{Assembly, Conn, assemble};
+use crate::thread::conn::{Assembly, Conn, assemble, give_back};
 use crate::thread::core::Core;
 use shards::call::Call;
 use shards::commands::{Args, execute};
@@ -90,17 +89,18 @@ impl Core {
             }
         }
         let shards = std::slice::from_mut(&mut strand.shard);
-        finish_effects(&mut self.effects, shards, &mut outside, self.now_ms);
+        let before = end_of(&shards[0]);
+        let after;
+        let ties = if conn.needs.is_empty() {
+            Ties::default()
+        } else {
+            after = conn.needs.elsewhere(shard, &self.shared.journal);
+            Ties { unit: None, after: &after }
+        };
+        outside.end_unit(&mut self.effects, shards, self.now_ms, ties);
         if strand.shard.tail.is_some() {
-            write_down_here(
-                &self.shared.journal,
-                &mut self.effects,
-                &mut strand.shard,
-                conn,
-                (entry, args, hint),
-            );
+            look_back(&self.shared.journal, &mut strand.shard, before, conn, (entry, args, hint));
         }
-        outside.post();
         if !self.effects.ready.is_empty() {
             let shards = std::slice::from_mut(&mut strand.shard);
             serve_ready(&mut self.effects, shards, &self.settings, self.now_ms, &mut outside);
@@ -153,6 +153,16 @@ impl Core {
     }
 
     fn serve_run(&mut self, shard: usize, mut run: Box<Run>) {
+        self.run_in_hand(shard, &mut run);
+        if shard != self.id {
+            self.stats.taken += 1;
+        }
+        self.tell_noticed(run.origin.thread, run.origin.token);
+        self.mail(run.origin.thread, Mail::Ran(run));
+    }
+
+    /// Carries a run out on a shard in hand.
+    fn run_in_hand(&mut self, shard: usize, run: &mut Run) {
         let Some(strand) = &mut self.strands[shard] else { return };
         let after = std::mem::take(&mut run.after);
         let mut bench = Bench {
@@ -165,17 +175,12 @@ impl Core {
             now_ms: self.now_ms.max(run.entered_ms),
             ties: Ties { unit: None, after: &after },
         };
-        let Run { batch, act, reply, aborted, waits, .. } = &mut *run;
+        let Run { batch, act, reply, aborted, waits, .. } = run;
         reply.resp = batch.resp;
         let mut needs = Needs::default();
         let into = Into { reply, waits, needs: &mut needs, is_share: false };
         *aborted = bench.run(std::slice::from_mut(&mut strand.shard), batch, act, into);
         run.need = needs.points().first().copied().unwrap_or_default();
-        if shard != self.id {
-            self.stats.taken += 1;
-        }
-        self.tell_noticed(run.origin.thread, run.origin.token);
-        self.mail(run.origin.thread, Mail::Ran(run));
     }
 
     fn serve_part(&mut self, shard: usize, unit: &Arc<Unit>, index: usize) {
@@ -277,30 +282,21 @@ impl Core {
         conn: &mut Conn,
         shard: usize,
         assembly: &Assembly,
-        mut part: Part,
+        mut run: Box<Run>,
     ) -> Option<Arc<Waiter>> {
-        let after = conn.needs.elsewhere(shard, &self.shared.journal);
-        let strand = self.strands[shard].as_mut()?;
-        let mut bench = Bench {
-            settings: &self.settings,
-            effects: &mut self.effects,
-            stats: &mut self.stats,
-            scripting: &mut self.scripting,
-            places: &mut self.places,
-            outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
-            now_ms: self.now_ms,
-            ties: Ties { unit: None, after: &after },
-        };
-        bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
-        part.needs.points().iter().for_each(|point| conn.needs.raise(*point, &self.shared.journal));
+        run.entered_ms = self.now_ms;
+        run.after = conn.needs.elsewhere(shard, &self.shared.journal);
+        self.run_in_hand(shard, &mut run);
+        conn.needs.raise(run.need, &self.shared.journal);
         self.tell_noticed(self.id, conn.token);
-        if part.waits.is_some() {
-            return part.waits;
+        let waiter = run.waits.take();
+        if waiter.is_none() {
+            let mut reply = conn.begin_reply();
+            assemble(assembly, &[&run.reply.bytes], run.aborted, run.reply.resp, &mut reply.bytes);
+            conn.end_reply(reply);
         }
-        let mut reply = conn.begin_reply();
-        assemble(assembly, &[&part.reply.bytes], part.aborted, part.reply.resp, &mut reply.bytes);
-        conn.end_reply(reply);
-        None
+        give_back(&mut self.pool, run);
+        waiter
     }
 
     /// Serves the shards whose queues got something, as far as they are in hand or at the door of a sleeper, and puts the
@@ -337,31 +333,6 @@ fn run_one<'a>(cx: &mut Call<'a>, entry: &Entry, args: &'a [&'a [u8]], hint: Opt
     execute(cx, command, args);
 }
 
-/// What was done is counted, and DEBUG SLEEP carried out while the shards are in hand. Listeners hear of it when it stands in the
-/// journals: [`Outside::post`].
-#[inline]
-pub(crate) fn finish_effects(
-    effects: &mut Effects,
-    shards: &mut [Box<Shard>],
-    outside: &mut Outside<'_>,
-    now_ms: i64,
-) {
-    if effects.sleep_us > 0 {
-        std::thread::sleep(std::time::Duration::from_micros(effects.sleep_us));
-    }
-    shards[0].counts.dirty += effects.dirty;
-    if effects.emptied {
-        save::save_emptied(outside.shared, shards, now_ms);
-    }
-    if !effects.events().is_empty() {
-        outside.tell(effects);
-    }
-    if effects.names_changes {
-        outside.invalidate(effects);
-    }
-    effects.clear();
-}
-
 /// Serves those who wait for keys that got something, and tells them.
 #[cold]
 fn serve_ready(
@@ -374,33 +345,26 @@ fn serve_ready(
     let mut told = Vec::new();
     let mut in_hand = InHand { shards, settings, now_ms, effects };
     in_hand.serve(|waiter, served| told.push((waiter.ticket, served)));
-    finish_effects(effects, shards, outside, now_ms);
     // It stands in the journal before anybody hears of it: who is served waits for what the journals hold by then.
-    if seal(&outside.shared.journal, shards, effects, Ties::default()) {
+    if outside.end_unit(effects, shards, now_ms, Ties::default()) {
         shards.iter_mut().filter_map(|shard| shard.tail.as_mut()).for_each(|tail| tail.touch_all());
     }
-    outside.post();
     told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));
 }
 
-/// Writes down what one command did that a connection ran on a shard in hand, and has the connection wait for what it saw.
-fn write_down_here(
+/// Has a connection wait for what the command saw that it ran on a shard in hand, whose journal ended there before it.
+fn look_back(
     journal: &Journal,
-    effects: &mut Effects,
-    shard: &mut Box<Shard>,
+    shard: &mut Shard,
+    before: u64,
     conn: &mut Conn,
     (entry, args, hint): (&Entry, Args<'_>, Option<Hashed<'_>>),
 ) {
-    let index = shard.index;
-    let before = shard.tail.as_ref().map_or(0, |tail| tail.end());
-    if !effects.record_bytes().is_empty() {
-        let after = conn.needs.elsewhere(index, journal);
-        seal(journal, std::slice::from_mut(shard), effects, Ties { unit: None, after: &after });
-    }
+    let index = shard.index as u16;
     let Some(tail) = &mut shard.tail else { return };
     let lsn = match hint {
         Some(key) => tail.look_back(before, Some(&[key.slot])),
         None => tail.look_back(before, slots_of_command(entry, args).as_deref()),
     };
-    conn.needs.raise(Point { shard: index as u16, lsn }, journal);
+    conn.needs.raise(Point { shard: index, lsn }, journal);
 }

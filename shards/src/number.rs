@@ -62,6 +62,9 @@ pub fn parse_f64_bound(text: &[u8]) -> Option<f64> {
     strtod(text.trim_ascii_start()).map(|(value, _)| value)
 }
 
+/// Integers of so many decimal digits are doubles too.
+const EXACT_DIGITS: usize = 15;
+
 /// A double and whether it is in range; what is not is infinite or 0.
 fn strtod(text: &[u8]) -> Option<(f64, bool)> {
     let (negative, digits) = match text {
@@ -75,6 +78,10 @@ fn strtod(text: &[u8]) -> Option<(f64, bool)> {
             // Two factors, for one alone may be out of range; neither product rounds.
             let half = exponent.clamp(-2200, 2200) / 2;
             mantissa as f64 * 2f64.powi(half) * 2f64.powi(exponent.clamp(-2200, 2200) - half)
+        }
+        // Most scores are integers that a double holds exactly.
+        [_, ..] if digits.len() <= EXACT_DIGITS && digits.iter().all(u8::is_ascii_digit) => {
+            digits.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')) as f64
         }
         // Rust reads a second sign, and `nan`, which C or Redis refuse.
         [b'0'..=b'9' | b'.' | b'i' | b'I', ..] => std::str::from_utf8(digits).ok()?.parse().ok()?,

@@ -55,7 +55,8 @@ pub(super) fn over_all(kind: Kind, errand: Arc<dyn Errand>) -> Verdict {
             // What comes behind it would overtake a unit: one shard's commands run where they come.
             let mut part = Part { act: Act::Errand(errand), ..Part::default() };
             core.sign(&mut part.batch, conn);
-            return core.enter_act(conn, only, Assembly::Plain, part);
+            let run = core.run_of(conn, part);
+            return core.enter_act(conn, only, Assembly::Plain, run);
         }
         let (parts, assembly) = match kind {
             Kind::FanOut => (shards.len(), Assembly::Merge(Merge::First, Vec::new())),

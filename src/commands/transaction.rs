@@ -2,7 +2,7 @@
 use super::{Outcome, Server, ServerCommand, Verdict};
 use crate::coordinate::exec::Plan;
 use crate::coordinate::unit::Watching;
-use crate::thread::conn::Multi;
+use crate::thread::conn::{Multi, give_back};
 use shards::commands::Args;
 use shards::fault::Fault;
 use shards::spec::{Arg, Flags, Group, KeyFlags, KeySpec, Spec};
@@ -28,7 +28,8 @@ fn multi(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
     if cx.conn.session.multi.is_some() {
         return Err(Fault::new("ERR MULTI calls can not be nested"));
     }
-    cx.conn.session.multi = Some(Multi::default());
+    let run = cx.core.new_run(cx.conn.origin(cx.core.id, u64::MAX));
+    cx.conn.session.multi = Some(Multi::new(run));
     cx.reply.ok();
     Ok(Verdict::Done)
 }
@@ -59,8 +60,8 @@ fn exec(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
         cx.reply.null_array();
         return Ok(Verdict::Done);
     }
-    let plan = Plan::new(multi.batch, args[0]);
-    Ok(Verdict::enter(move |core, conn| core.plan_exec(conn, plan)))
+    let word = args[0].into();
+    Ok(Verdict::enter(move |core, conn| core.plan_exec(conn, Plan::new(multi.run, word))))
 }
 
 const DISCARD: ServerCommand = ServerCommand {
@@ -78,9 +79,10 @@ const DISCARD: ServerCommand = ServerCommand {
     subcommands: &[],
 };
 fn discard(cx: &mut Server<'_>, _: Args<'_>) -> Outcome {
-    if cx.conn.session.multi.take().is_none() {
+    let Some(multi) = cx.conn.session.multi.take() else {
         return Err(Fault::new("ERR DISCARD without MULTI"));
-    }
+    };
+    give_back(&mut cx.core.pool, multi.run);
     cx.core.unwatch(cx.conn);
     cx.reply.ok();
     Ok(Verdict::Done)

@@ -69,7 +69,8 @@ impl Core {
     fn enter_change(&mut self, conn: &mut Conn, part: Part) {
         let shards: ShardSet = (0..self.shared.shard_count()).collect();
         if let [only] = shards[..] {
-            return self.enter_act(conn, only, Assembly::Plain, part);
+            let run = self.run_of(conn, part);
+            return self.enter_act(conn, only, Assembly::Plain, run);
         }
         conn.hold = Some(Hold::MayWait);
         self.enter_unit(conn, Kind::Gathered, &shards, vec![part], Assembly::Plain);

@@ -188,23 +188,28 @@ impl Core {
         self.push_or_join(conn, shard, run);
     }
 
+    /// What was meant as a part of a unit, as a run by itself.
+    pub(crate) fn run_of(&mut self, conn: &Conn, part: Part) -> Box<Run> {
+        let mut run = self.new_run(conn.origin(self.id, u64::MAX));
+        (run.batch, run.act) = (part.batch, part.act);
+        run
+    }
+
     /// Enters a run of its own, with something beside its commands (WATCH, a transaction).
-    pub(crate) fn enter_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
-        if self.may_run_here(conn, shard) && !self.batch_may_feed(&part.batch) {
+    pub(crate) fn enter_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, run: Box<Run>) {
+        if self.may_run_here(conn, shard) && !self.batch_may_feed(&run.batch) {
             self.catch_up(conn);
-            let _no_wait = self.run_act_here(conn, shard, &assembly, part);
+            let _no_wait = self.run_act_here(conn, shard, &assembly, run);
             return;
         }
-        self.send_act(conn, shard, assembly, part);
+        self.send_act(conn, shard, assembly, run);
     }
 
     /// Enters such a run through the queue, wherever the shard is.
-    pub(crate) fn send_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, part: Part) {
+    pub(crate) fn send_act(&mut self, conn: &mut Conn, shard: usize, assembly: Assembly, mut run: Box<Run>) {
         self.close_run(conn);
-        let sequence = conn.expect(assembly, part.batch.commands.len().max(1), part.batch.bytes_len());
-        let mut run = self.new_run(conn.origin(self.id, sequence));
-        run.batch = part.batch;
-        run.act = part.act;
+        let sequence = conn.expect(assembly, run.batch.commands.len().max(1), run.batch.bytes_len());
+        run.origin = conn.origin(self.id, sequence);
         self.push_run(conn, shard, run);
     }
 
@@ -400,12 +405,8 @@ impl Core {
         let mut dealt = self.deal_watching(watching);
         if let [(shard, _)] = dealt[..] {
             let (_, watching) = dealt.remove(0);
-            return self.enter_act(
-                conn,
-                shard,
-                Assembly::Plain,
-                Part { act: Act::Watch(watching), ..Part::default() },
-            );
+            let run = self.run_of(conn, Part { act: Act::Watch(watching), ..Part::default() });
+            return self.enter_act(conn, shard, Assembly::Plain, run);
         }
         let shards: ShardSet = dealt.iter().map(|(shard, _)| *shard).collect();
         let part = |(_, watching)| Part { act: Act::Watch(watching), ..Part::default() };

@@ -8,7 +8,7 @@
 //! the server does of it is *deferred*: the plan is made in a rehearsal, which carries out only what the commands after it depend on
 //! (SELECT, HELLO, CLIENT NO-TOUCH: all of it in the session, which is put back), the shards do their part, or not, and then the
 //! commands of the server are carried out in their order. The connection waits for it.
-use super::batch::{Act, Batch, Queued};
+use super::batch::{Act, Batch, Queued, Run};
 use super::desk::changes_of_libraries;
 use super::enter::{ShardSet, add_shard};
 use super::survey::{Ask, Finish, Survey};
@@ -16,55 +16,68 @@ use super::unit::{Kind, Part, Watching};
 use crate::commands::{Server, Verdict};
 use crate::pubsub::{Author, Transcript, is_shown, line};
 use crate::table::{CommandId, Entry, Handler, table};
-use crate::thread::conn::{Assembly, Conn, Hold, Piece, Session};
+use crate::thread::conn::{Assembly, Conn, Hold, Piece, Session, give_back};
 use crate::thread::core::Core;
 use shards::commands::Args;
 use shards::reply::Reply;
 use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::Flags;
+use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// EXEC, as it was written.
+pub(crate) type Word = SmallVec<[u8; 8]>;
 
 /// A transaction on its way to the shards.
 #[derive(Debug)]
 pub struct Plan {
-    /// The commands as they were queued.
-    queued: Batch,
-    /// How many of them are planned.
-    next: usize,
-    /// The replies, as far as they are planned.
+    /// The commands as they were queued; those of the engine get the database they are for.
+    run: Box<Run>,
+    /// The replies, as far as they are planned, one a command. Those of the engine name a shard, if they have but one.
     pieces: Vec<Piece>,
-    /// The commands of the engine: which of the queued, in which database, on which shards.
-    steps: Vec<(usize, u16, ShardSet)>,
+    /// The shards of all of them.
+    shards: ShardSet,
+    /// Each of the engine's commands has one shard.
+    is_divisible: bool,
     /// Commands of the server are left for later.
     is_rehearsed: bool,
     /// The changes of libraries among the commands are announced.
     is_announced: bool,
     /// Some of them change what scripts or functions there are: those that run one get all shards.
     is_open: bool,
-    /// EXEC, as it was written.
-    word: Vec<u8>,
-    /// The lines of the server's commands, for monitors.
+    word: Word,
+    /// The lines of the server's commands, for monitors, each with how many of the engine's come before.
     asides: Vec<(usize, Vec<u8>)>,
 }
 
 impl Plan {
     /// A plan for these commands, to be carried out by this word.
     #[must_use]
-    pub fn new(queued: Batch, word: &[u8]) -> Plan {
-        let is_open = queued.commands.iter().any(|command| {
+    pub(crate) fn new(run: Box<Run>, word: Word) -> Plan {
+        let is_open = run.batch.commands.iter().any(|command| {
             matches!(table().entry(command.id).handler, Handler::Script(script) if script.changes_what_there_is())
         });
         Plan {
-            queued,
+            pieces: Vec::with_capacity(run.batch.commands.len()),
+            run,
+            shards: ShardSet::new(),
+            is_divisible: true,
+            is_rehearsed: false,
             is_announced: false,
             is_open,
-            next: 0,
-            pieces: Vec::new(),
-            steps: Vec::new(),
-            is_rehearsed: false,
-            word: word.to_vec(),
+            word,
             asides: Vec::new(),
         }
+    }
+
+    /// The command that is planned next.
+    fn next(&self) -> Option<Queued> {
+        self.run.batch.commands.get(self.pieces.len()).copied()
+    }
+
+    /// How many of the engine's commands are planned.
+    fn steps(&self) -> usize {
+        self.pieces.iter().filter(|piece| matches!(piece, Piece::Part(_))).count()
     }
 }
 
@@ -93,23 +106,22 @@ enum Came {
 impl Core {
     /// Plans on, and enters the transaction when all is planned.
     pub(crate) fn plan_exec(&mut self, conn: &mut Conn, mut plan: Plan) {
-        let changes = changes_of_libraries(&plan.queued);
+        let changes = changes_of_libraries(&plan.run.batch);
         if changes > 0 && !plan.is_announced {
             plan.is_announced = true;
             return self.announce_changes(conn, changes, move |core, conn| core.plan_exec(conn, plan));
         }
-        if conn.session.watching.is_some() && plan.queued.commands.iter().any(|command| !is_engines(*command))
-        {
+        let commands = &plan.run.batch.commands;
+        if conn.session.watching.is_some() && commands.iter().any(|command| !is_engines(*command)) {
             return self.rehearse_exec(conn, plan);
         }
-        conn.session.executing = Some(plan.queued.commands.len());
-        while let Some(&command) = plan.queued.commands.get(plan.next) {
-            plan.next += 1;
+        conn.session.executing = Some(commands.len());
+        while let Some(command) = plan.next() {
             if is_engines(command) {
                 self.plan_step(conn, &mut plan, command);
                 continue;
             }
-            let came = self.run_in_exec(conn, &plan.queued, command);
+            let came = self.run_in_exec(conn, &plan.run.batch, command);
             self.note_aside(conn, &mut plan, command);
             match came {
                 Came::Reply(reply) => plan.pieces.push(Piece::Known(reply)),
@@ -129,8 +141,8 @@ impl Core {
     fn note_aside(&self, conn: &Conn, plan: &mut Plan, command: Queued) {
         let spec = table().entry(command.id).spec;
         if self.shared.exchange.is_monitored() && is_shown(spec) {
-            let line = line(spec, conn.session.db, &conn.author().address, &plan.queued.args(command));
-            plan.asides.push((plan.steps.len(), line));
+            let line = line(spec, conn.session.db, &conn.author().address, &plan.run.batch.args(command));
+            plan.asides.push((plan.steps(), line));
         }
     }
 
@@ -146,6 +158,21 @@ impl Core {
     /// Plans a command of the engine.
     fn plan_step(&mut self, conn: &Conn, plan: &mut Plan, command: Queued) {
         let db = conn.session.db;
+        let only = match command.place() {
+            Some((slot, _)) => {
+                let shard = shard_of_slot(slot, self.shared.shard_count());
+                add_shard(&mut plan.shards, shard);
+                Some(shard)
+            }
+            None => self.plan_wide_step(plan, command, db),
+        };
+        plan.is_divisible &= only.is_some();
+        plan.run.batch.commands[plan.pieces.len()].db = db;
+        plan.pieces.push(Piece::Part(only.unwrap_or(0) as u16));
+    }
+
+    /// Adds the shards of a command that may have any number of them; gives back the only one, if it has one.
+    fn plan_wide_step(&mut self, plan: &mut Plan, command: Queued, db: u16) -> Option<usize> {
         let entry = table().entry(command.id);
         // A message needs no shard, but those of the other commands are to be in hand.
         let shards = if is_publish(entry) || needs_no_shards(entry) {
@@ -153,10 +180,10 @@ impl Core {
         } else if plan.is_open && matches!(entry.handler, Handler::Script(_)) {
             (0..self.shared.shard_count()).collect()
         } else {
-            self.shards_of(entry, db, &plan.queued.args(command))
+            self.shards_of(entry, db, &plan.run.batch.args(command))
         };
-        plan.steps.push((plan.next - 1, db, shards));
-        plan.pieces.push(Piece::Part(0));
+        shards.iter().for_each(|shard| add_shard(&mut plan.shards, *shard));
+        if let [only] = shards[..] { Some(only) } else { None }
     }
 
     /// Makes the plan without doing anything, and enters it.
@@ -164,8 +191,7 @@ impl Core {
         let Session { db, resp, authenticated, no_touch, .. } = conn.session;
         let name = conn.session.name.clone();
         plan.is_rehearsed = true;
-        while let Some(&command) = plan.queued.commands.get(plan.next) {
-            plan.next += 1;
+        while let Some(command) = plan.next() {
             if is_engines(command) {
                 self.plan_step(conn, &mut plan, command);
                 continue;
@@ -173,12 +199,12 @@ impl Core {
             let entry = table().entry(command.id);
             if REHEARSED.contains(&entry.spec.name) {
                 let mut unheard = Reply::new(conn.session.resp);
-                self.run_server(conn, entry, &plan.queued.args(command), &mut unheard);
+                self.run_server(conn, entry, &plan.run.batch.args(command), &mut unheard);
             }
             self.note_aside(conn, &mut plan, command);
             plan.pieces.push(Piece::Known(Vec::new()));
         }
-        let deferred = Deferred { queued: plan.queued.clone(), next: 0, replies: Vec::new() };
+        let deferred = Deferred { queued: plan.run.batch.clone(), next: 0, replies: Vec::new() };
         self.enter_exec(conn, plan);
         let session = &mut conn.session;
         (session.db, session.resp, session.authenticated) = (db, resp, authenticated);
@@ -258,92 +284,101 @@ impl Core {
         let transcript = self.transcript(conn, &mut plan);
         let count = self.shared.shard_count();
         let watching = conn.session.watching.take();
-        let mut all = ShardSet::new();
-        plan.steps.iter().flat_map(|(_, _, shards)| shards).for_each(|shard| add_shard(&mut all, *shard));
         for (_, key) in watching.iter().flat_map(|watching| &watching.keys) {
-            add_shard(&mut all, shard_of_slot(slot_of(key), count));
+            add_shard(&mut plan.shards, shard_of_slot(slot_of(key), count));
         }
-        if all.is_empty() && !plan.steps.is_empty() {
-            all.push(self.id);
-        }
-        if all.is_empty() {
-            if let Some(transcript) = transcript {
-                self.show_transcript(&transcript);
+        if plan.shards.is_empty() {
+            if plan.steps() == 0 {
+                return self.exec_without_shards(conn, plan, transcript);
             }
-            return self.exec_without_shards(conn, plan.pieces);
+            plan.shards.push(self.id);
         }
-        let publishes = count > 1 && self.batch_may_publish(&plan.queued);
-        if all.len() == 1 {
-            self.enter_planned(conn, plan, all, watching, transcript);
+        self.sign(&mut plan.run.batch, conn);
+        if let Some(transcript) = transcript {
+            let author = Author { transaction: Some(transcript), ..conn.author() };
+            plan.run.batch.author = Some(Arc::new(author));
+        }
+        let publishes = count > 1 && self.batch_may_publish(&plan.run.batch);
+        if plan.shards.len() == 1 {
+            self.enter_whole(conn, plan, watching);
         } else {
             self.close_run(conn);
             let shared = Arc::clone(&self.shared);
-            shared.spanning.marked(self.id, || self.enter_planned(conn, plan, all, watching, transcript));
+            shared.spanning.marked(self.id, || self.enter_spanning(conn, plan, watching));
         }
         conn.publishes |= publishes && conn.has_pending();
     }
 
-    /// Enters what was planned into these shards.
-    fn enter_planned(
-        &mut self,
-        conn: &mut Conn,
-        plan: Plan,
-        mut all: ShardSet,
-        watching: Option<Watching>,
-        transcript: Option<Transcript>,
-    ) {
+    /// Enters what was planned into several shards.
+    fn enter_spanning(&mut self, conn: &mut Conn, mut plan: Plan, watching: Option<Watching>) {
         // Who waits on several shards is to be served after the whole of it.
-        let may_feed = all.len() > 1 && self.batch_may_feed(&plan.queued);
+        let may_feed = self.batch_may_feed(&plan.run.batch);
         if may_feed {
-            all = self.joined(&all);
+            plan.shards = self.joined(&plan.shards);
         }
-        let fans_out = all.len() > 1
-            && watching.is_none()
-            && !self.is_listened_to()
-            && !may_feed
-            && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
-        let part_count = if fans_out { all.len() } else { 1 };
-        let mut parts: Vec<Part> = (0..part_count).map(|_| Part::default()).collect();
+        if watching.is_none() && plan.is_divisible && !self.is_listened_to() && !may_feed {
+            self.enter_divided(conn, plan);
+        } else {
+            self.enter_whole(conn, plan, watching);
+        }
+    }
+
+    /// Enters each command with those of the same shard, as a part by itself.
+    fn enter_divided(&mut self, conn: &mut Conn, plan: Plan) {
+        let Plan { run, mut pieces, shards, .. } = plan;
+        let mut parts: Vec<Part> = shards.iter().map(|_| Part::default()).collect();
         for part in &mut parts {
             self.sign(&mut part.batch, conn);
         }
-        if let Some(transcript) = transcript {
-            let author = Author { transaction: Some(transcript), ..conn.author() };
-            parts[0].batch.author = Some(Arc::new(author));
-        }
-        let Plan { queued, mut pieces, steps, is_rehearsed, .. } = plan;
-        let mut places = pieces.iter_mut().filter(|piece| matches!(piece, Piece::Part(_)));
-        for (index, db, shards) in steps {
-            let part =
-                if fans_out { all.iter().position(|shard| *shard == shards[0]).unwrap_or(0) } else { 0 };
-            if let Some(place) = places.next() {
-                *place = Piece::Part(part as u16);
+        for (&command, piece) in run.batch.commands.iter().zip(&mut pieces) {
+            if let Piece::Part(place) = piece {
+                let part = shards.iter().position(|shard| *shard == usize::from(*place)).unwrap_or(0);
+                let args = run.batch.args(command);
+                let key = run.batch.hint(command, &args);
+                parts[part].batch.push(command.id, command.db, args.iter().copied(), key);
+                *place = part as u16;
             }
-            let command = queued.commands[index];
-            parts[part].batch.push(command.id, db, queued.args(command), None);
         }
+        give_back(&mut self.pool, run);
+        self.enter_unit(conn, Kind::FanOut, &shards, parts, Assembly::Exec(pieces));
+    }
+
+    /// Enters what was planned as one run, or as a unit that gathers its shards. What was queued is entered as it is, but for the
+    /// server's commands.
+    fn enter_whole(&mut self, conn: &mut Conn, plan: Plan, watching: Option<Watching>) {
+        let Plan { mut run, mut pieces, shards, is_rehearsed, .. } = plan;
+        let mut planned = pieces.iter_mut();
+        run.batch.commands.retain(|_| match planned.next() {
+            Some(Piece::Part(part)) => {
+                *part = 0;
+                true
+            }
+            _ => false,
+        });
+        run.act = Act::Exec(watching);
         let assembly = Assembly::Exec(pieces);
-        if let [only] = all[..] {
-            let batch = std::mem::take(&mut parts[0].batch);
-            let part = Part { batch, act: Act::Exec(watching), ..Part::default() };
-            if is_rehearsed {
-                // It is answered by mail, whose turn comes when the rehearsal is over.
-                return self.send_act(conn, only, assembly, part);
+        match shards[..] {
+            // It is answered by mail, whose turn comes when the rehearsal is over.
+            [only] if is_rehearsed => self.send_act(conn, only, assembly, run),
+            [only] => self.enter_act(conn, only, assembly, run),
+            _ => {
+                let (batch, act) = (std::mem::take(&mut run.batch), std::mem::take(&mut run.act));
+                give_back(&mut self.pool, run);
+                let part = Part { batch, act, ..Part::default() };
+                self.enter_unit(conn, Kind::Gathered, &shards, vec![part], assembly);
             }
-            return self.enter_act(conn, only, assembly, part);
         }
-        if fans_out {
-            return self.enter_unit(conn, Kind::FanOut, &all, parts, assembly);
-        }
-        parts[0].act = Act::Exec(watching);
-        self.enter_unit(conn, Kind::Gathered, &all, parts, assembly);
     }
 
     /// Nothing in it was for a shard.
-    fn exec_without_shards(&self, conn: &mut Conn, pieces: Vec<Piece>) {
+    fn exec_without_shards(&mut self, conn: &mut Conn, plan: Plan, transcript: Option<Transcript>) {
+        if let Some(transcript) = transcript {
+            self.show_transcript(&transcript);
+        }
+        give_back(&mut self.pool, plan.run);
         let mut reply = conn.begin_reply();
-        reply.array(pieces.len());
-        for piece in pieces {
+        reply.array(plan.pieces.len());
+        for piece in plan.pieces {
             if let Piece::Known(bytes) = piece {
                 reply.bytes.extend_from_slice(&bytes);
             }
@@ -357,7 +392,7 @@ impl Core {
     /// Whether the next command of a connection may publish something by itself.
     pub(crate) fn publishes_next(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
         match &conn.session.multi {
-            Some(multi) => entry.spec.name == "exec" && self.batch_may_publish(&multi.batch),
+            Some(multi) => entry.spec.name == "exec" && self.batch_may_publish(&multi.run.batch),
             None => match entry.handler {
                 // One that is entered into all queues comes behind all that was entered before anyway.
                 Handler::Script(command) => {

@@ -276,13 +276,14 @@ impl Core {
         if is_moving && !self.register_local(entry, args, ticket, &shards) {
             return self.enter_registered(conn, entry, args, (ticket, &shards), part);
         }
+        let run = self.run_of(conn, part);
         if !self.may_run_here(conn, only) || self.may_feed(entry, args, None) {
-            self.send_act(conn, only, Assembly::Plain, part);
+            self.send_act(conn, only, Assembly::Plain, run);
             conn.hold = Some(Hold::MayWait);
             return;
         }
         self.catch_up(conn);
-        if let Some(waiter) = self.run_act_here(conn, only, &Assembly::Plain, part) {
+        if let Some(waiter) = self.run_act_here(conn, only, &Assembly::Plain, run) {
             let sequence = conn.expect(Assembly::Plain, 1, 0);
             self.wait_for_keys(conn, sequence, entry.id, waiter);
         } else if is_moving {

@@ -29,6 +29,7 @@
 //!
 //! **To one client.** What is heard is put behind the replies that its connection still awaits: those commands were entered
 //! before. The connection that is being served meanwhile gets it as soon as the command at hand is entered.
+mod ending;
 mod exchange;
 mod hearing;
 mod notify;

@@ -43,9 +43,9 @@ impl Outbox {
 }
 
 impl Outside<'_> {
-    /// Posts what is to be told of what stands in the journals now.
+    /// Posts what is to be told of what stands in the journals now: see [`Outside::end_unit`].
     #[inline]
-    pub(crate) fn post(&mut self) {
+    pub(super) fn post(&mut self) {
         if !self.told.0.is_empty() {
             self.post_all();
         }

@@ -211,7 +211,7 @@ impl Exchange {
     pub(super) fn may_concern(&self, effects: &Effects) -> bool {
         let mut keys = effects.changes.iter().chain(&effects.forgotten);
         effects.flushed
-            || self.onlookers.prefixes.load(Ordering::SeqCst) > 0
+            || !effects.changes.is_empty() && self.onlookers.prefixes.load(Ordering::SeqCst) > 0
             || keys.any(|(_, clients)| !clients.is_empty())
     }
 

@@ -3,7 +3,6 @@ use super::NOT_ALLOWED;
 use super::busy::{Kind, Slow};
 use crate::commands::ServerCommand;
 use crate::pubsub::Outside;
-use crate::serve::finish_effects;
 use crate::stats::Stats;
 use crate::table::{Entry, Handler, table};
 use crate::thread::places::Places;
@@ -143,7 +142,7 @@ impl Host<'_> {
     /// What was done so far is counted, and will be heard before what comes.
     #[cold]
     fn finish(&mut self) {
-        finish_effects(self.effects, self.shards, &mut self.outside, self.now_ms);
+        self.outside.end_command(self.effects, self.shards, self.now_ms);
     }
 
     /// Lets onlookers know of a command.

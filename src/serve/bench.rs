@@ -1,11 +1,11 @@
 //! Batches on the shards in hand: every command, transaction and script runs here, except what a connection runs directly.
 use super::watching::{is_dirty, unwatch, watch};
-use super::{finish_effects, run_one, serve_ready};
+use super::{run_one, serve_ready};
 use crate::coordinate::batch::{Act, Batch, Queued};
 use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::Part;
 use crate::persist::needs::Needs;
-use crate::persist::record::{self, Ties, seal};
+use crate::persist::record::{self, Ties};
 use crate::pubsub::Outside;
 use crate::script::{Host, Running, Scripting};
 use crate::stats::Stats;
@@ -64,32 +64,28 @@ impl Bench<'_> {
         let is_journaled = shards[0].tail.is_some();
         self.effects.listen.records = is_journaled;
         self.effects.is_cut_off = false;
-        if !is_journaled {
-            let aborted = self.carry_out(shards, batch, act, into);
-            self.outside.post();
-            return aborted;
-        }
-        let Into { reply, waits, needs, is_share } = into;
-        let before: SmallVec<[u64; 8]> = shards.iter().map(|shard| end_of(shard)).collect();
-        let aborted = self.carry_out(shards, batch, act, Into { reply, waits, needs: &mut *needs, is_share });
-        self.write_down(shards, batch, is_share);
-        self.outside.post();
         // An errand changes no key: nobody has to wait for its mark.
-        if !matches!(act, Act::Errand(_)) {
+        let looks_back = is_journaled && !matches!(act, Act::Errand(_));
+        let before: Option<SmallVec<[u64; 8]>> =
+            looks_back.then(|| shards.iter().map(|shard| end_of(shard)).collect());
+        let Into { reply, waits, needs, is_share } = into;
+        let aborted = self.carry_out(shards, batch, act, Into { reply, waits, needs: &mut *needs, is_share });
+        self.end(shards, batch, is_share);
+        if let Some(before) = before {
             self.look_back(shards, batch, &before, needs);
         }
         aborted
     }
 
-    /// Writes down what is not yet: of a unit all that it did, once.
-    fn write_down(&mut self, shards: &mut [Box<Shard>], batch: &Batch, is_share: bool) {
+    /// All of it has ended, as far as it has not yet: of a unit all that it did is written down, once.
+    fn end(&mut self, shards: &mut [Box<Shard>], batch: &Batch, is_share: bool) {
         if is_share && record::is_of_all(self.effects) {
             // What concerns whole databases is said by the first part.
             self.effects.clear_records();
         }
         let is_writer = self.ties.unit.is_some() && is_writer(batch);
-        let ties = Ties { unit: self.ties.unit.filter(|_| is_writer), ..self.ties };
-        self.seal(shards, ties);
+        self.ties.unit = self.ties.unit.filter(|_| is_writer);
+        self.end_unit(shards);
         self.ties.unit = None;
     }
 
@@ -115,7 +111,6 @@ impl Bench<'_> {
             Act::Commands => {}
             Act::Watch(watching) => {
                 watch(&mut self.call(shards, batch, reply), watching);
-                self.finish(shards);
                 reply.ok();
             }
             Act::Unwatch(watching) => unwatch(shards, watching),
@@ -127,7 +122,6 @@ impl Bench<'_> {
             }
             Act::Wait(ticket) => {
                 *waits = self.run_or_wait(shards, batch, *ticket, reply);
-                self.finish(shards);
                 self.serve_ready(shards, batch, is_share);
                 return false;
             }
@@ -138,7 +132,7 @@ impl Bench<'_> {
                     if dirty {
                         let given_up = crate::coordinate::desk::changes_of_libraries(batch);
                         self.outside.shared.scripts.functions.announced_are_done(given_up);
-                        self.finish(shards);
+                        self.end_command(shards);
                         self.show_end(batch);
                         return true;
                     }
@@ -153,13 +147,16 @@ impl Bench<'_> {
                 self.run_one(shards, batch, command, &args, reply);
             } else if let Some(args) = batch.exact_args::<3>(command) {
                 self.run_one(shards, batch, command, &args, reply);
+            } else if let Some(args) = batch.exact_args::<4>(command) {
+                self.run_one(shards, batch, command, &args, reply);
             } else {
                 self.run_one(shards, batch, command, &batch.args(command), reply);
             }
             shards[0].counts.commands += 1;
-            self.finish(shards);
-            if !matches!(act, Act::Exec(_)) {
-                self.write_down_one(shards);
+            if matches!(act, Act::Exec(_)) {
+                self.end_command(shards);
+            } else {
+                self.end_one(shards);
                 self.serve_ready(shards, batch, is_share);
             }
             if is_share {
@@ -175,21 +172,25 @@ impl Bench<'_> {
         false
     }
 
-    /// Writes down what one command of a run did, which is whole by itself, and tells of it.
+    /// One command of a run has ended, which is a unit by itself, unless it is part of one over several journals.
     #[inline]
-    fn write_down_one(&mut self, shards: &mut [Box<Shard>]) {
+    fn end_one(&mut self, shards: &mut [Box<Shard>]) {
         if self.ties.unit.is_some() {
-            return;
+            self.end_command(shards);
+        } else {
+            self.end_unit(shards);
         }
-        if self.effects.listen.records {
-            self.seal(shards, self.ties);
-        }
-        self.outside.post();
     }
 
-    /// Makes a frame of what was done. What the run comes after need be said but once.
-    fn seal(&mut self, shards: &mut [Box<Shard>], ties: Ties<'_>) {
-        if seal(&self.outside.shared.journal, shards, self.effects, ties) {
+    #[inline]
+    fn end_command(&mut self, shards: &mut [Box<Shard>]) {
+        self.outside.end_command(self.effects, shards, self.now_ms);
+    }
+
+    /// Makes a frame of what was done, and tells of it. What the run comes after need be said but once.
+    #[inline]
+    fn end_unit(&mut self, shards: &mut [Box<Shard>]) {
+        if self.outside.end_unit(self.effects, shards, self.now_ms, self.ties) {
             self.ties.after = &[];
         }
     }
@@ -228,10 +229,7 @@ impl Bench<'_> {
     #[inline]
     fn serve_ready(&mut self, shards: &mut [Box<Shard>], batch: &Batch, is_share: bool) {
         if !self.effects.ready.is_empty() {
-            if self.effects.listen.records {
-                self.write_down(shards, batch, is_share);
-            }
-            self.outside.post();
+            self.end(shards, batch, is_share);
             serve_ready(self.effects, shards, self.settings, self.now_ms, &mut self.outside);
         }
     }
@@ -302,14 +300,10 @@ impl Bench<'_> {
         cx.no_touch = batch.no_touch;
         cx
     }
-
-    fn finish(&mut self, shards: &mut [Box<Shard>]) {
-        finish_effects(self.effects, shards, &mut self.outside, self.now_ms);
-    }
 }
 
 /// Where a shard's journal ends.
-fn end_of(shard: &Shard) -> u64 {
+pub(super) fn end_of(shard: &Shard) -> u64 {
     shard.tail.as_ref().map_or(0, |tail| tail.end())
 }
 

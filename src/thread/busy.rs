@@ -11,6 +11,7 @@ use super::{Thread, wall_ms};
 use crate::admit::{unknown_command, unknown_subcommand};
 use crate::commands;
 use crate::config::Config;
+use crate::coordinate::batch::Run;
 use crate::net::{Token, aside};
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, UNAUTHENTICATED};
@@ -251,7 +252,8 @@ fn carry_out(
         }
         "shutdown" => Err(kind.refusal()),
         "multi" if conn.session.multi.is_none() => {
-            conn.session.multi = Some(Multi::default());
+            let run = Run::new(conn.origin(0, u64::MAX));
+            conn.session.multi = Some(Multi::new(Box::new(run)));
             reply.ok();
             Ok(())
         }

@@ -1,22 +1,24 @@
 //! A connection: what it has sent and not yet got answered, its replies in order, its session.
+mod assembly;
 mod defer;
 mod input;
 mod pool;
 mod tracking;
 
+pub(crate) use self::assembly::assemble;
+pub use self::assembly::{Assembly, Piece};
 pub use self::input::Input;
 pub use self::pool::{Pool, give_back};
 pub use self::tracking::{Choice, Tracking};
-use crate::coordinate::batch::{Batch, Origin, Run};
+use crate::coordinate::batch::{Origin, Run};
+use crate::coordinate::exec::Deferred;
 use crate::coordinate::unit::{Unit, Watching};
-use crate::coordinate::{exec::Deferred, merge};
 use crate::net::Token;
 use crate::persist::needs::Needs;
 use crate::protocol::parse::Parser;
 use crate::pubsub::Subscriptions;
 use crate::table::CommandId;
 use shards::reply::{Reply, Resp};
-use shards::spec::Merge;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -49,12 +51,20 @@ pub enum ReplyMode {
 }
 
 /// A transaction between MULTI and EXEC.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Multi {
-    /// The commands so far.
-    pub batch: Batch,
+    /// The commands so far: what EXEC enters, where one shard has it all.
+    pub run: Box<Run>,
     /// One of them was refused: EXEC will be.
     pub aborted: bool,
+}
+
+impl Multi {
+    /// A transaction whose commands gather in this empty run.
+    #[must_use]
+    pub fn new(run: Box<Run>) -> Multi {
+        Multi { run, aborted: false }
+    }
 }
 
 /// What a client has set up for itself.
@@ -90,26 +100,6 @@ pub struct Session {
     pub is_monitor: bool,
     /// CLIENT TRACKING, while it is on.
     pub tracking: Option<Box<Tracking>>,
-}
-
-/// How the replies to something that left the thread become the reply to the client.
-#[derive(Debug)]
-pub enum Assembly {
-    /// As they are.
-    Plain,
-    /// The parts' replies are merged; for an interleave, the part of each element in order.
-    Merge(Merge, Vec<u16>),
-    /// A transaction's: each command's reply in order.
-    Exec(Vec<Piece>),
-}
-
-/// The reply of one command of a transaction.
-#[derive(Debug)]
-pub enum Piece {
-    /// The next one of this part.
-    Part(u16),
-    /// Known already: the command ran on the connection's thread.
-    Known(Vec<u8>),
 }
 
 /// What came back.
@@ -514,43 +504,12 @@ impl Conn {
             + self.pending.capacity() * size_of::<Pending>()
             + self.in_flight.1
             + self.session.name.capacity()
-            + self.session.multi.as_ref().map_or(0, |multi| multi.batch.bytes_len())
+            + self.session.multi.as_ref().map_or(0, |multi| multi.run.batch.bytes_len())
     }
 
     /// An origin for what leaves the thread now.
     #[must_use]
     pub fn origin(&self, thread: usize, sequence: u64) -> Origin {
         Origin { thread, token: self.token, sequence }
-    }
-}
-
-/// Puts together a reply from those of the parts.
-pub(crate) fn assemble(assembly: &Assembly, parts: &[&[u8]], aborted: bool, resp: Resp, out: &mut Vec<u8>) {
-    match assembly {
-        Assembly::Plain => out.extend_from_slice(parts[0]),
-        Assembly::Merge(how, order) => merge::merge(*how, parts, order, out),
-        Assembly::Exec(_) if aborted => {
-            let mut reply = Reply { bytes: std::mem::take(out), resp };
-            reply.null_array();
-            *out = reply.bytes;
-        }
-        Assembly::Exec(pieces) => {
-            let mut reply = Reply { bytes: std::mem::take(out), resp };
-            reply.array(pieces.len());
-            *out = reply.bytes;
-            let mut at: SmallVec<[usize; 8]> = parts.iter().map(|_| 0).collect();
-            for piece in pieces {
-                match piece {
-                    Piece::Known(bytes) => out.extend_from_slice(bytes),
-                    Piece::Part(part) => {
-                        let part = usize::from(*part);
-                        let rest = &parts[part][at[part]..];
-                        let len = merge::reply_len(rest);
-                        out.extend_from_slice(&rest[..len]);
-                        at[part] += len;
-                    }
-                }
-            }
-        }
     }
 }

@@ -4,9 +4,8 @@
 //! those that sleep. Clients' commands go on meanwhile, as in Redis; they are refused only where nothing may be thrown out.
 use super::core::Core;
 use crate::config::MaxmemoryPolicy;
-use crate::persist::record::{Ties, seal};
+use crate::persist::record::Ties;
 use crate::pubsub::Outside;
-use crate::serve::finish_effects;
 use shards::call::Call;
 use shards::eviction::{Judge, Policy, evict_one};
 use shards::reply::Reply;
@@ -94,16 +93,9 @@ impl Core {
         let freed = (0..STEP).map_while(|_| evict_one(&mut cx.keys, policy)).sum::<usize>();
         let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
         let shards = std::slice::from_mut(&mut strand.shard);
-        finish_effects(&mut self.effects, shards, &mut outside, self.now_ms);
-        if seal(
-            &self.shared.journal,
-            std::slice::from_mut(&mut strand.shard),
-            &mut self.effects,
-            Ties::default(),
-        ) {
+        if outside.end_unit(&mut self.effects, shards, self.now_ms, Ties::default()) {
             strand.shard.tail.iter_mut().for_each(|tail| tail.touch_all());
         }
-        outside.post();
         (freed > 0).then_some(freed)
     }
 }

@@ -4,9 +4,8 @@
 //! core however many keys expire at once. While little is found a slice ends early; when a whole round finds nothing and nothing
 //! changes meanwhile, the rounds come ever more rarely, so that an idle server sleeps.
 use super::core::Core;
-use crate::persist::record::{Ties, seal};
+use crate::persist::record::Ties;
 use crate::pubsub::Outside;
-use crate::serve::finish_effects;
 use crate::shared::Paused;
 use shards::call::Call;
 use shards::expiry::{Progress, sweep};
@@ -106,14 +105,7 @@ impl Core {
         let progress = sweep(&mut cx.keys, budget);
         let mut outside = Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config);
         let shards = std::slice::from_mut(&mut strand.shard);
-        finish_effects(&mut self.effects, shards, &mut outside, self.now_ms);
-        seal(
-            &self.shared.journal,
-            std::slice::from_mut(&mut strand.shard),
-            &mut self.effects,
-            Ties::default(),
-        );
-        outside.post();
+        outside.end_unit(&mut self.effects, shards, self.now_ms, Ties::default());
         progress
     }
 }

@@ -106,17 +106,16 @@ struct Words {
 impl Words {
     /// Takes a word, if it is one.
     fn take(&mut self, word: &[u8]) -> bool {
-        let flag = match word.to_ascii_uppercase().as_slice() {
-            b"NX" => &mut self.when.missing,
-            b"XX" => &mut self.when.present,
-            b"GT" => &mut self.when.rises,
-            b"LT" => &mut self.when.falls,
-            b"CH" => &mut self.counts_changes,
-            b"INCR" => &mut self.increments,
-            _ => return false,
-        };
-        *flag = true;
-        true
+        let flags = [
+            ("NX", &mut self.when.missing),
+            ("XX", &mut self.when.present),
+            ("GT", &mut self.when.rises),
+            ("LT", &mut self.when.falls),
+            ("CH", &mut self.counts_changes),
+            ("INCR", &mut self.increments),
+        ];
+        let found = flags.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
+        found.map(|(_, flag)| *flag = true).is_some()
     }
 
     /// Whether the words go together.

@@ -24,7 +24,7 @@ pub(super) fn write(line: &mut Vec<u8>, conn: &Conn, thread: usize, now_ms: i64)
     put(line, format_args!(" multi={} watch={}", queued(session), watched(session)));
     let (qbuf, room) = (conn.input.rest().len(), conn.input.bytes.capacity());
     put(line, format_args!(" qbuf={qbuf} qbuf-free={} argv-mem={}", room - qbuf, conn.in_flight.1));
-    let multi_bytes = session.multi.as_ref().map_or(0, |multi| multi.batch.bytes_len());
+    let multi_bytes = session.multi.as_ref().map_or(0, |multi| multi.run.batch.bytes_len());
     put(line, format_args!(" multi-mem={multi_bytes} rbs={0} rbp={0}", conn.out.capacity()));
     let held_bytes = conn.held_bytes();
     let held = if held_bytes > 0 { conn.pending_len() } else { 0 };
@@ -76,7 +76,7 @@ pub(super) fn redirect(session: &Session) -> i64 {
 
 /// Commands of the transaction, open or being carried out; -1 without one.
 fn queued(session: &Session) -> i64 {
-    let open = session.multi.as_ref().map(|multi| multi.batch.commands.len());
+    let open = session.multi.as_ref().map(|multi| multi.run.batch.commands.len());
     open.or(session.executing).map_or(-1, |count| count as i64)
 }
 
@@ -97,6 +97,7 @@ fn events(conn: &Conn) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coordinate::batch::Run;
     use crate::net::Token;
     use crate::thread::conn::{Multi, Peer};
 
@@ -122,7 +123,7 @@ mod tests {
             plain.contains(" multi=-1 watch=0 ") && plain.contains(" cmd=NULL user=default redir=-1 resp=2 ")
         );
         assert!(plain.ends_with(" lib-name= lib-ver= io-thread=3 tot-net-in=0 tot-net-out=0 tot-cmds=0\n"));
-        conn.session.multi = Some(Multi::default());
+        conn.session.multi = Some(Multi::new(Box::new(Run::new(conn.origin(0, 0)))));
         conn.session.no_touch = true;
         conn.session.name = b"me".to_vec();
         let special = line(&conn);
