@@ -21,7 +21,7 @@ pub struct Jemalloc;
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static OPTIONS: &[u8] =
     b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_nslots_small_min:8,\
-    slab_sizes:16-16:2|32-32:4|64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4|2048-2048:4\0";
+    slab_sizes:16-16:2|32-32:4|64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4|2048-2048:4|8192-8192:4\0";
 
 /// What alignment every allocation has.
 const QUANTUM: usize = 8;

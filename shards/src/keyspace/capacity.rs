@@ -22,7 +22,7 @@ pub(super) fn room_in(capacity: usize) -> usize {
     match capacity {
         0..=GROUP => capacity,
         9..LONG => capacity - capacity * 3 / 32,
-        _ => capacity - capacity / 32,
+        _ => capacity - capacity / 64,
     }
 }
 
