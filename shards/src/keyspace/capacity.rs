@@ -24,7 +24,7 @@ pub(super) fn room_in(capacity: usize) -> usize {
     // at nine tenths.
     match capacity {
         0..=BRIM => capacity,
-        ..LONG => capacity - capacity * 3 / 32,
+        _ if capacity < LONG => capacity - capacity * 3 / 32,
         _ => capacity - capacity / 64,
     }
 }

@@ -101,7 +101,7 @@ impl Run {
     /// What it was allocated with, where it is `total` bytes long.
     #[inline]
     fn layout(&self, total: usize) -> Layout {
-        layout_of(self.room().unwrap_or(self.lead() + total))
+        layout_of(self.room().unwrap_or_else(|| self.lead() + total))
     }
 
     /// Where the allocation begins.
@@ -113,7 +113,7 @@ impl Run {
     /// What the allocator keeps for it and its lead, where it is `total` bytes long.
     #[inline]
     pub(super) fn memory_bytes(&self, total: usize) -> usize {
-        self.layout(total).size()
+        self.room().unwrap_or_else(|| allocation_bytes(self.lead() + total))
     }
 
     /// Has the allocator make room for `new_total` bytes where there was room for `total`: the lead, and the bytes that both
@@ -139,6 +139,9 @@ impl Run {
     pub(super) unsafe fn fit(&mut self, total: usize, new_total: usize) {
         let lead = self.lead();
         let (from, to) = (self.layout(total), layout_of(lead + new_total));
+        if from == to && self.room().is_none() {
+            return;
+        }
         let mut start = self.start();
         if from != to {
             // SAFETY: the allocation was made with the layout of the same length, and the new size is not zero.
