@@ -15,8 +15,8 @@ pub struct Jemalloc;
 /// pages that have been free for a second back to the system: an idle server calls the allocator too rarely to do so.
 ///
 /// Each slab has a header of 128 bytes elsewhere, so sizes that are powers of 2, which would have slabs of one page, get
-/// longer ones: that is 0.25 bytes for an allocation of 16 and not 0.5, 1 for one of 128 and not 4. Larger sizes keep theirs:
-/// tables grow through them, and what they leave behind would be in pieces. A thread keeps fewer of these at hand (8, not 20).
+/// longer ones: that is 0.25 bytes for an allocation of 16 and not 0.5, 1 for one of 128 and not 4. 8192 is what a list's nodes
+/// have. Other large sizes keep theirs: tables grow through them, and what they leave behind would be in pieces. A thread keeps fewer of these at hand (8, not 20).
 // SAFETY: the name is jemalloc's own for this purpose, and the text ends with a zero.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static OPTIONS: &[u8] =
