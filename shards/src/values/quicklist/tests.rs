@@ -221,8 +221,7 @@ fn the_end_of_a_long_list_has_room_and_a_finished_node_has_none_to_spare() {
     let settings = Settings { list_listpack_size: 100, ..Settings::default() };
     for side in [Side::Left, Side::Right] {
         let mut list = Quicklist::new(Listpack::new(), &settings);
-        let mut push =
-            |list: &mut Quicklist, count: usize| (0..count).for_each(|_| list.push(side, &[b'x'; 18]));
+        let push = |list: &mut Quicklist, count: usize| (0..count).for_each(|_| list.push(side, &[b'x'; 18]));
         push(&mut list, 100);
         let full = list.nodes.get(list.end(side).unwrap()).memory_bytes();
         push(&mut list, 100 * ROOMY_NODES_MIN - 100);
