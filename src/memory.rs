@@ -15,13 +15,13 @@ pub struct Jemalloc;
 /// pages that have been free for a second back to the system: an idle server calls the allocator too rarely to do so.
 ///
 /// Each slab has a header of 128 bytes elsewhere, so sizes that are powers of 2, which would have slabs of one page, get
-/// longer ones: that is 0.25 bytes for an allocation of 16 and not 0.5, 1 for one of 128 and not 4. Larger sizes keep theirs:
-/// tables grow through them, and what they leave behind would be in pieces. A thread keeps fewer of these at hand (8, not 20).
+/// longer ones: that is 0.25 bytes for an allocation of 16 and not 0.5, 1 for one of 128 and not 4. 8192 is what a list's nodes
+/// have. Other large sizes keep theirs: tables grow through them, and what they leave behind would be in pieces. A thread keeps fewer of these at hand (8, not 20).
 // SAFETY: the name is jemalloc's own for this purpose, and the text ends with a zero.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static OPTIONS: &[u8] =
     b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_nslots_small_min:8,\
-    slab_sizes:16-16:2|32-32:4|64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4|2048-2048:4\0";
+    slab_sizes:16-16:2|32-32:4|64-64:4|128-128:4|256-256:4|512-512:4|1024-1024:4|2048-2048:4|8192-8192:4\0";
 
 /// What alignment every allocation has.
 const QUANTUM: usize = 8;

@@ -4,6 +4,8 @@ use std::alloc::Layout;
 /// Words in a group: one cache line.
 pub(super) const GROUP: usize = 8;
 const WORDS_MAX: usize = 65_528;
+/// Up to so many words they are filled to the last.
+const BRIM: usize = 2 * GROUP;
 /// From so many words on they are filled more densely.
 const LONG: usize = 256;
 
@@ -17,12 +19,13 @@ pub(super) fn capacity_for(len: usize) -> usize {
 }
 
 pub(super) fn room_in(capacity: usize) -> usize {
-    // Small ones fill up to the brim, larger ones to nine tenths: an item's home group or the next has it nearly always. Long
-    // ones hold the members of big values, where memory counts most: a million lookups take as long as at nine tenths.
+    // Small ones, of two groups at most, fill up to the brim, larger ones to nine tenths: an item's home group or the next has
+    // it nearly always. Long ones hold the members of big values, where memory counts most: a million lookups take as long as
+    // at nine tenths.
     match capacity {
-        0..=GROUP => capacity,
-        9..LONG => capacity - capacity * 3 / 32,
-        _ => capacity - capacity / 32,
+        0..=BRIM => capacity,
+        _ if capacity < LONG => capacity - capacity * 3 / 32,
+        _ => capacity - capacity / 64,
     }
 }
 
@@ -35,7 +38,11 @@ pub(super) fn grown(capacity: usize) -> usize {
         _ => {
             let step = (capacity.next_power_of_two() / 8).max(GROUP);
             let step = if capacity.is_power_of_two() { (capacity / 4).max(GROUP) } else { step };
-            (capacity + step).min(WORDS_MAX)
+            match (capacity + step).min(WORDS_MAX) {
+                // Slabs of these are of seven pages: in one of eight there is always somebody who has not grown yet.
+                448 => 512,
+                next => next,
+            }
         }
     }
 }

@@ -4,6 +4,9 @@
 //! A crowded slot (a hash tag under which millions of keys live) splits its segment by the top bits of the hash, and again
 //! (extendible hashing within the slot), so no step of growth ever moves more than about a thousand words, nor looks at more
 //! entries than that. Walks go by slot, segment and mark: SCAN's cursor is a place in that order, which no growth moves.
+mod slots;
+
+use self::slots::Slot;
 use super::directory::Directory;
 use super::entry::{Entry, EntryRef};
 use super::hash::hash_of;
@@ -19,13 +22,6 @@ use std::ops::Range;
 const CHUNK: usize = 64;
 /// A crowded slot with no more keys than this becomes one segment again.
 const UNCROWD_LEN: usize = 256;
-
-/// The keys of a slot.
-#[derive(Debug)]
-enum Slot {
-    One(Segment<Entry>),
-    Crowded(Box<Directory<Entry>>),
-}
 
 /// A key with its hash and slot, worked out once.
 #[derive(Clone, Copy, Debug)]
@@ -436,7 +432,7 @@ impl Table {
     fn make_slots(&mut self) {
         if self.slots.is_empty() {
             let count = usize::from(self.range.end - self.range.start);
-            self.slots.resize_with(count, || Slot::One(Segment::new(0)));
+            self.slots = slots::empty(count);
             self.chunk_lens.resize(count.div_ceil(CHUNK), Lens::default());
         }
     }
@@ -466,8 +462,6 @@ impl Table {
         None
     }
 }
-
-const _: () = assert!(size_of::<Slot>() == 16, "four slots to a cache line");
 
 #[cfg(test)]
 mod tests {

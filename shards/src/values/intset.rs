@@ -99,7 +99,7 @@ impl Intset {
     #[inline]
     #[must_use]
     pub fn into_address(self) -> u64 {
-        let alone = if self.0.lead() == 0 { self } else { Intset::copy_of(self.as_bytes()) };
+        let alone = if self.0.is_plain() { self } else { Intset::copy_of(self.as_bytes()) };
         alone.into_run().into_address()
     }
 

@@ -23,6 +23,7 @@ pub use iter::Iter;
 
 const HEADER_BYTES: usize = 6;
 const EMPTY_BYTES: usize = HEADER_BYTES + 1;
+const EMPTY: [u8; EMPTY_BYTES] = [EMPTY_BYTES as u8, 0, 0, 0, 0, 0, END];
 /// What the header says where there are this many elements or more.
 const COUNT_UNKNOWN: u16 = u16::MAX;
 
@@ -85,7 +86,20 @@ impl Listpack {
     /// One without elements.
     #[must_use]
     pub fn new() -> Listpack {
-        Listpack::copy_of(&[EMPTY_BYTES as u8, 0, 0, 0, 0, 0, END])
+        Listpack::copy_of(&EMPTY)
+    }
+
+    /// One without elements that may become `room` bytes long before it moves.
+    #[must_use]
+    pub fn with_room(room: usize) -> Listpack {
+        Listpack::in_run(Run::roomy(EMPTY_BYTES, room), &EMPTY)
+    }
+
+    /// Gives the room back that it does not use.
+    pub fn fit(&mut self) {
+        let total = self.total();
+        // SAFETY: it has this total.
+        unsafe { self.0.fit(total, total) };
     }
 
     /// One from the bytes of a stranger; none unless every length, the count and the end are as they must be.
@@ -161,7 +175,7 @@ impl Listpack {
     #[inline]
     #[must_use]
     pub fn into_address(self) -> u64 {
-        let alone = if self.0.lead() == 0 { self } else { Listpack::copy_of(self.as_bytes()) };
+        let alone = if self.0.is_plain() { self } else { Listpack::copy_of(self.as_bytes()) };
         alone.into_run().into_address()
     }
 
@@ -508,7 +522,11 @@ impl Listpack {
 
     /// One whose bytes are those of a listpack.
     fn copy_of(bytes: &[u8]) -> Listpack {
-        let run = Run::alone(bytes.len());
+        Listpack::in_run(Run::alone(bytes.len()), bytes)
+    }
+
+    /// The same in a fresh allocation with room for them.
+    fn in_run(run: Run, bytes: &[u8]) -> Listpack {
         // SAFETY: the fresh allocation has room for all of them.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), run.at(), bytes.len()) };
         Listpack(run)

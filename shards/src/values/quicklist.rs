@@ -20,6 +20,9 @@ use nodes::{Nodes, Place};
 use search::Needle;
 use std::ops::ControlFlow;
 
+/// From so many nodes on, the next one at an end does not grow through one size after another.
+const ROOMY_NODES_MIN: usize = 8;
+
 /// A list of nodes.
 #[derive(Clone, Debug)]
 pub struct Quicklist {
@@ -51,6 +54,7 @@ impl Quicklist {
             return None;
         }
         let (mut node, _) = self.nodes.remove(place);
+        node.fit();
         Some(node.alter(std::mem::take))
     }
 
@@ -103,12 +107,26 @@ impl Quicklist {
                 self.nodes.alter(place, |node| node.alter(|pack| side.push(pack, value)));
             }
             Some(place) => {
-                self.add_beside(place, Node::new(value, self.limit), side == Side::Right);
+                let room = self.finish(place);
+                let node = Node::with_room(value, self.limit, room);
+                self.add_beside(place, node, side == Side::Right);
             }
             None => {
                 self.nodes.push_back(Node::new(value, self.limit));
             }
         }
+    }
+
+    /// Ends a node at an end of the list that is full. What the next one may get at once: as much as this one needed, in a
+    /// list so long that this is little of the whole.
+    fn finish(&mut self, place: Place) -> usize {
+        if self.nodes.len() < ROOMY_NODES_MIN || self.nodes.get(place).is_plain() {
+            return 0;
+        }
+        self.nodes.alter(place, |node| {
+            node.fit();
+            node.memory_bytes()
+        })
     }
 
     /// Removes the element at an end, shown to `take` first.

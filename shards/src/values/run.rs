@@ -2,15 +2,21 @@
 //!
 //! Small collections stand at the end of their entry, so that header, key and elements are one allocation. To let a
 //! listpack grow there as anywhere else, a run knows how many bytes of its allocation are before it (its *lead*): they move
-//! along when it moves and go when it goes. An address has 48 bits, and the 16 above them keep the lead, for a node of
-//! a list has no more than 8 bytes to spare for a listpack.
+//! along when it moves and go when it goes. An address has 48 bits, and the 16 above them (the *tag*) keep the lead, for a
+//! node of a list has no more than 8 bytes to spare for a listpack.
+//!
+//! An allocation is as large as the size class that its bytes need, unless the tag says that it has *room* for more: that
+//! of a node at the end of a long list or stream, of which it is known how large it will become.
 #![expect(unsafe_code, reason = "raw memory whose length only its owner knows")]
 use crate::memory::{allocation_bytes, layout_of};
-use std::alloc::{alloc, dealloc, handle_alloc_error, realloc};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::ptr::NonNull;
 
-const LEAD_SHIFT: u32 = 48;
-const ADDRESS: usize = (1 << LEAD_SHIFT) - 1;
+const TAG_SHIFT: u32 = 48;
+const ADDRESS: usize = (1 << TAG_SHIFT) - 1;
+/// Tags from here on are no leads: they tell in units how large the allocation is, whatever stands in it.
+const ROOMY: usize = 0xff00;
+const ROOM_UNIT: usize = 256;
 
 /// Where a run of bytes stands, and what is before it. Whoever has it owns the allocation and frees it.
 #[derive(Debug)]
@@ -18,7 +24,7 @@ pub struct Run(NonNull<u8>);
 
 impl Run {
     /// The longest lead.
-    pub(crate) const LEAD_MAX: usize = u16::MAX as usize;
+    pub(crate) const LEAD_MAX: usize = ROOMY - 1;
 
     /// An allocation for `total` bytes and nothing before them. They are not initialized.
     #[inline]
@@ -28,6 +34,19 @@ impl Run {
         // SAFETY: the layout has a size.
         let pointer = unsafe { alloc(layout) };
         Run(NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(layout)))
+    }
+
+    /// An allocation that may hold `room` bytes before it moves, as far as a tag can tell of it; else one for `total` bytes.
+    #[inline]
+    pub(super) fn roomy(total: usize, room: usize) -> Run {
+        let units = allocation_bytes(room) / ROOM_UNIT;
+        let is_told =
+            allocation_bytes(room).is_multiple_of(ROOM_UNIT) && ROOMY + units <= usize::from(u16::MAX);
+        if is_told && allocation_bytes(room) > allocation_bytes(total) {
+            Run::tagged(Run::alone(room).0, ROOMY + units)
+        } else {
+            Run::alone(total)
+        }
     }
 
     /// The bytes at an address of their own, which [`Run::into_address`] of one without a lead gave.
@@ -40,8 +59,18 @@ impl Run {
     #[inline]
     pub(crate) fn behind(start: NonNull<u8>, lead: usize) -> Run {
         debug_assert!(lead <= Run::LEAD_MAX, "a longer lead has its run elsewhere");
-        let at = start.as_ptr().wrapping_add(lead).map_addr(|address| address | lead << LEAD_SHIFT);
-        Run(NonNull::new(at).expect("an allocation has an address"))
+        let at = NonNull::new(start.as_ptr().wrapping_add(lead)).expect("an allocation has an address");
+        Run::tagged(at, lead)
+    }
+
+    #[inline]
+    fn tagged(at: NonNull<u8>, tag: usize) -> Run {
+        Run(at.map_addr(|address| address | tag << TAG_SHIFT))
+    }
+
+    #[inline]
+    fn tag(&self) -> usize {
+        self.0.addr().get() >> TAG_SHIFT
     }
 
     /// Where the bytes begin.
@@ -53,7 +82,26 @@ impl Run {
     /// How many bytes of the allocation are before them.
     #[inline]
     pub(crate) fn lead(&self) -> usize {
-        self.0.as_ptr().addr() >> LEAD_SHIFT
+        let tag = self.tag();
+        if tag < ROOMY { tag } else { 0 }
+    }
+
+    /// Whether it is an allocation of its own, as large as its bytes need.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.tag() == 0
+    }
+
+    /// For how many bytes there is room, if that was told at its making.
+    #[inline]
+    fn room(&self) -> Option<usize> {
+        self.tag().checked_sub(ROOMY).map(|units| units * ROOM_UNIT)
+    }
+
+    /// What it was allocated with, where it is `total` bytes long.
+    #[inline]
+    fn layout(&self, total: usize) -> Layout {
+        layout_of(self.room().unwrap_or_else(|| self.lead() + total))
     }
 
     /// Where the allocation begins.
@@ -65,7 +113,7 @@ impl Run {
     /// What the allocator keeps for it and its lead, where it is `total` bytes long.
     #[inline]
     pub(super) fn memory_bytes(&self, total: usize) -> usize {
-        allocation_bytes(self.lead() + total)
+        self.room().unwrap_or_else(|| allocation_bytes(self.lead() + total))
     }
 
     /// Has the allocator make room for `new_total` bytes where there was room for `total`: the lead, and the bytes that both
@@ -75,13 +123,32 @@ impl Run {
     /// It is as long as `total` says, and `new_total` is not 0.
     #[inline]
     pub(super) unsafe fn resize(&mut self, total: usize, new_total: usize) {
+        // What shrinks to half of its room is not going to need it.
+        let stays = |room: usize| new_total <= room && (new_total > room / 2 || new_total > total);
+        if !self.room().is_some_and(stays) {
+            // SAFETY: the caller's promise.
+            unsafe { self.fit(total, new_total) };
+        }
+    }
+
+    /// The same, with no room for more than the allocator keeps for `new_total` bytes.
+    ///
+    /// # Safety
+    /// As for [`Run::resize`].
+    #[inline]
+    pub(super) unsafe fn fit(&mut self, total: usize, new_total: usize) {
         let lead = self.lead();
-        let (from, to) = (layout_of(lead + total), layout_of(lead + new_total));
+        let (from, to) = (self.layout(total), layout_of(lead + new_total));
+        if from == to && self.room().is_none() {
+            return;
+        }
+        let mut start = self.start();
         if from != to {
             // SAFETY: the allocation was made with the layout of the same length, and the new size is not zero.
-            let start = unsafe { realloc(self.start().as_ptr(), from, to.size()) };
-            *self = Run::behind(NonNull::new(start).unwrap_or_else(|| handle_alloc_error(to)), lead);
+            let moved = unsafe { realloc(start.as_ptr(), from, to.size()) };
+            start = NonNull::new(moved).unwrap_or_else(|| handle_alloc_error(to));
         }
+        *self = Run::behind(start, lead);
     }
 
     /// Gives the memory back, the lead's too.
@@ -91,7 +158,7 @@ impl Run {
     #[inline]
     pub(super) unsafe fn free(&mut self, total: usize) {
         // SAFETY: the allocation was made with this layout.
-        unsafe { dealloc(self.start().as_ptr(), layout_of(self.lead() + total)) };
+        unsafe { dealloc(self.start().as_ptr(), self.layout(total)) };
     }
 
     /// The same run in other hands.
@@ -106,7 +173,7 @@ impl Run {
     /// The address, whose three low bits are clear; there is no lead.
     #[inline]
     pub(super) fn into_address(self) -> u64 {
-        debug_assert_eq!(self.lead(), 0, "what has a lead is no word of its own");
+        debug_assert!(self.is_plain(), "what has a lead or room to spare is no word of its own");
         self.at() as u64
     }
 }

@@ -57,8 +57,32 @@ struct Body {
     groups: BTreeMap<Box<[u8]>, Box<Group>>,
 }
 
-/// What a node takes beside its listpack: its place in the tree, whose nodes of eleven are two thirds full.
-const NODE_FRAME_BYTES: usize = size_of::<(Id, Node)>() * 3 / 2 + 8;
+/// What a node takes beside its listpack: its place in a chunk, which is full where nothing is deleted.
+const NODE_FRAME_BYTES: usize = size_of::<(Id, Node)>() + 1;
+
+/// From so many nodes on, the next one does not grow through one size after another.
+const ROOMY_NODES_MIN: usize = 8;
+
+impl Body {
+    /// Ends the last node, which is full. What the next one may get at once: as much as this one needed, in a stream so long
+    /// that this is little of the whole.
+    fn finish_last(&mut self) -> usize {
+        let mut needed = 0;
+        let node_bytes = &mut self.node_bytes;
+        if self.nodes.len() >= ROOMY_NODES_MIN {
+            self.nodes.change_last(
+                |_| true,
+                |_, node| {
+                    *node_bytes -= node.pack.memory_bytes();
+                    node.pack.fit();
+                    needed = node.pack.memory_bytes();
+                    *node_bytes += needed;
+                },
+            );
+        }
+        needed
+    }
+}
 
 impl Stream {
     /// How it tells of itself.
@@ -107,7 +131,7 @@ impl Stream {
     pub fn from_nodes(nodes: Vec<(Id, Listpack)>, facts: Facts) -> Option<Stream> {
         let mut body = Body { facts, ..Body::default() };
         for (base, pack) in nodes {
-            let is_next = body.nodes.last_key_value().is_none_or(|(last, _)| *last < base);
+            let is_next = body.nodes.last().is_none_or(|(last, _)| *last < base);
             if !is_next || !Node::is_sound(&pack) {
                 return None;
             }
@@ -134,7 +158,7 @@ impl Stream {
             *node_bytes = *node_bytes - before + node.pack.memory_bytes();
         });
         if !is_added {
-            let mut node = Node::new(pairs);
+            let mut node = Node::new(pairs, body.finish_last());
             node.push(id, id, pairs);
             body.node_bytes += node.pack.memory_bytes();
             body.nodes.insert(id, node);
@@ -161,7 +185,7 @@ impl Stream {
 
     /// Flags an entry as deleted; its node goes with the last one.
     fn bury(&mut self, id: Id) -> bool {
-        let Some((&base, node)) = self.0.nodes.range(..=id).next_back() else { return false };
+        let Some(&(base, ref node)) = self.0.nodes.up_to(id) else { return false };
         let Some(spot) = node.find(base, id) else { return false };
         if node.head().live == 1 {
             self.remove_node(base);
@@ -307,6 +331,6 @@ impl Kind for Stream {
                 return true;
             }
         }
-        self.0.nodes.is_empty() && self.0.groups.is_empty()
+        self.0.nodes.len() == 0 && self.0.groups.is_empty()
     }
 }

@@ -45,7 +45,9 @@ impl<I: Item> Segment<I> {
         let fresh = unsafe { alloc(layout) };
         let fresh = NonNull::new(fresh.cast::<u64>()).unwrap_or_else(|| handle_alloc_error(layout));
         // SAFETY: both have so many words, and are different allocations.
-        unsafe { std::ptr::copy_nonoverlapping(self.words.as_ptr(), fresh.as_ptr(), capacity) };
-        Some(OldWords { words: std::mem::replace(&mut self.words, fresh), capacity })
+        unsafe { std::ptr::copy_nonoverlapping(self.first(), fresh.as_ptr(), capacity) };
+        let words = NonNull::new(self.first()).expect("words have an address");
+        self.before = fresh.as_ptr().wrapping_sub(1);
+        Some(OldWords { words, capacity })
     }
 }

@@ -278,3 +278,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn room_stays_until_it_is_not_needed() {
+    let mut pack = Listpack::with_room(1000);
+    let mut grows = Listpack::new();
+    for index in 0..400 {
+        let value = format!("element {index}");
+        pack.push_back(value.as_bytes());
+        grows.push_back(value.as_bytes());
+        let total = grows.as_bytes().len();
+        assert_eq!(pack.as_bytes(), grows.as_bytes());
+        assert_eq!(pack.memory_bytes(), if total <= 1024 { 1024 } else { grows.memory_bytes() });
+    }
+    let mut pack = Listpack::with_room(1000);
+    (0..60).for_each(|_| pack.push_back(b"element 1234"));
+    while pack.len() > 1 {
+        pack.remove_range(0, 1);
+        let total = pack.as_bytes().len();
+        let is_half = total <= 512;
+        assert_eq!(pack.memory_bytes(), if is_half { pack.clone().memory_bytes() } else { 1024 }, "{total}");
+    }
+    let mut pack = Listpack::with_room(2000);
+    pack.push_back(b"one");
+    assert_eq!(pack.memory_bytes(), 2048);
+    // SAFETY: the address is turned back once.
+    let again = unsafe { Listpack::from_address(pack.clone().into_address()) };
+    assert_eq!((again.memory_bytes(), again), (16, pack.clone()));
+    pack.fit();
+    assert_eq!((pack.memory_bytes(), texts(&pack)), (16, vec![b"one".to_vec()]));
+    // No room is told that is beyond what fits in beside an address, or that is none.
+    for room in [0, 7, 100, 1 << 20] {
+        assert_eq!(Listpack::with_room(room).memory_bytes(), 8);
+    }
+}

@@ -44,9 +44,20 @@ impl std::ops::Deref for Open<'_> {
 impl Node {
     /// A node of one element.
     pub(super) fn new(value: &[u8], limit: Limit) -> Node {
-        let mut pack = Listpack::new();
+        Node::with_room(value, limit, 0)
+    }
+
+    /// The same, which may become `room` bytes large before it moves, if others may come.
+    pub(super) fn with_room(value: &[u8], limit: Limit, room: usize) -> Node {
+        let is_plain = limit.is_large(value.len());
+        let mut pack = Listpack::with_room(if is_plain { 0 } else { room });
         pack.push_back(value);
-        Node { is_plain: limit.is_large(value.len()), ..Node::of(pack) }
+        Node { is_plain, ..Node::of(pack) }
+    }
+
+    /// Gives the room back that it does not use.
+    pub(super) fn fit(&mut self) {
+        self.pack.fit();
     }
 
     /// A node of the elements of a listpack.

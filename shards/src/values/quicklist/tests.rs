@@ -215,3 +215,30 @@ fn memory_is_within_the_budget() {
     let per_item = list.memory_bytes() as f64 / 1e6;
     assert!(per_item < 20.3, "{per_item} bytes for each of 18, where Redis keeps 20 beside its nodes");
 }
+
+#[test]
+fn the_end_of_a_long_list_has_room_and_a_finished_node_has_none_to_spare() {
+    let settings = Settings { list_listpack_size: 100, ..Settings::default() };
+    for side in [Side::Left, Side::Right] {
+        let mut list = Quicklist::new(Listpack::new(), &settings);
+        let push = |list: &mut Quicklist, count: usize| (0..count).for_each(|_| list.push(side, &[b'x'; 18]));
+        push(&mut list, 100);
+        let full = list.nodes.get(list.end(side).unwrap()).memory_bytes();
+        push(&mut list, 100 * ROOMY_NODES_MIN - 100);
+        for _ in 0..3 {
+            push(&mut list, 1);
+            let end = list.end(side).unwrap();
+            assert_eq!((list.nodes.get(end).count(), list.nodes.get(end).memory_bytes()), (1, full));
+            push(&mut list, 99);
+        }
+        assert_eq!(list.node_count(), ROOMY_NODES_MIN + 3);
+        // Once it has become short it is a listpack without room to spare.
+        list.push(side, b"x");
+        let other = if side == Side::Left { Side::Right } else { Side::Left };
+        while list.node_count() > 1 {
+            list.pop(other, |_| ()).unwrap();
+        }
+        let small = list.take_small(&settings).unwrap();
+        assert_eq!((small.len(), small.memory_bytes()), (1, small.clone().memory_bytes()));
+    }
+}

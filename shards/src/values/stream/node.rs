@@ -70,9 +70,9 @@ pub(super) fn int(element: StrRef<'_>) -> i64 {
 }
 
 impl Node {
-    /// A node without entries, for entries with the names of `pairs`.
-    pub(super) fn new(pairs: &[[&[u8]; 2]]) -> Node {
-        let mut pack = Listpack::new();
+    /// A node without entries, for entries with the names of `pairs`, which may become `room` bytes large before it moves.
+    pub(super) fn new(pairs: &[[&[u8]; 2]], room: usize) -> Node {
+        let mut pack = Listpack::with_room(room);
         pack.push_back_int(0);
         pack.push_back_int(0);
         pack.push_back_int(pairs.len() as i64);

@@ -2,16 +2,16 @@
 #![expect(unsafe_code, reason = "a node that is lent exists twice, and only its owner may free it")]
 use super::Id;
 use super::node::Node;
+use super::sorted::Sorted;
 use crate::values::lease::{Lease, Loan, lend};
 use crate::values::listpack::Listpack;
-use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
-/// The nodes. To be read they are a map.
+/// The nodes. To be read they are values by id.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
-    map: BTreeMap<Id, Node>,
+    sorted: Sorted<Node>,
     /// A reader sees what this was when it was lent.
     lease: Option<Box<Lease<Listpack>>>,
 }
@@ -32,17 +32,17 @@ impl View {
 }
 
 impl Deref for Nodes {
-    type Target = BTreeMap<Id, Node>;
+    type Target = Sorted<Node>;
     #[inline]
-    fn deref(&self) -> &BTreeMap<Id, Node> {
-        &self.map
+    fn deref(&self) -> &Sorted<Node> {
+        &self.sorted
     }
 }
 
 impl Nodes {
     /// Adds a node.
     pub(super) fn insert(&mut self, base: Id, node: Node) {
-        self.map.insert(base, node);
+        self.sorted.insert(base, node);
     }
 
     /// Changes the last node, if there is one and it is fit for that; whether it was.
@@ -52,23 +52,24 @@ impl Nodes {
         is_fit: impl FnOnce(&Node) -> bool,
         change: impl FnOnce(Id, &mut Node),
     ) -> bool {
-        let Some(mut last) = self.map.last_entry().filter(|last| is_fit(last.get())) else { return false };
-        let base = *last.key();
-        own(self.lease.as_deref(), last.get_mut());
-        change(base, last.get_mut());
+        let Some((base, last)) = self.sorted.last_mut().filter(|(_, last)| is_fit(last)) else {
+            return false;
+        };
+        own(self.lease.as_deref(), last);
+        change(*base, last);
         true
     }
 
     /// A node, to be changed.
     pub(super) fn get_mut(&mut self, base: Id) -> Option<&mut Node> {
-        let node = self.map.get_mut(&base)?;
+        let node = self.sorted.get_mut(base)?;
         own(self.lease.as_deref(), node);
         Some(node)
     }
 
     /// Takes a node out, of which this is told first.
     pub(super) fn remove(&mut self, base: Id, tell: impl FnOnce(&Node)) {
-        if let Some(node) = self.map.remove(&base) {
+        if let Some(node) = self.sorted.remove(base) {
             tell(&node);
             self.let_go(node);
         }
@@ -76,10 +77,9 @@ impl Nodes {
 
     /// Frees the first node; whether there was one.
     pub(super) fn free_first(&mut self) -> bool {
-        let first = self.map.pop_first();
-        let was_there = first.is_some();
-        first.into_iter().for_each(|(_, node)| self.let_go(node));
-        was_there
+        let first = self.sorted.first().map(|(base, _)| *base);
+        let node = first.and_then(|base| self.sorted.remove(base));
+        node.map(|node| self.let_go(node)).is_some()
     }
 
     fn let_go(&self, node: Node) {
@@ -95,12 +95,12 @@ impl Nodes {
         }
         let (lease, loan) = lend();
         self.lease = Some(Box::new(lease));
-        let lent = |(base, node): (&Id, &mut Node)| {
+        let lent = |(base, node): &mut (Id, Node)| {
             node.is_lent = true;
             // SAFETY: the copy is never dropped, so nothing is freed twice.
             (*base, ManuallyDrop::new(unsafe { std::ptr::read(&raw const node.pack) }))
         };
-        Some(View { nodes: self.map.iter_mut().map(lent).collect(), _loan: loan })
+        Some(View { nodes: self.sorted.iter_mut().map(lent).collect(), _loan: loan })
     }
 }
 
@@ -118,7 +118,7 @@ fn own(lease: Option<&Lease<Listpack>>, node: &mut Node) {
 impl Drop for Nodes {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
-            let nodes = std::mem::take(&mut self.map).into_values();
+            let nodes = std::mem::take(&mut self.sorted).into_values();
             lease.retire(nodes.filter(|node| node.is_lent).map(|node| node.pack));
         }
     }
@@ -126,7 +126,10 @@ impl Drop for Nodes {
 
 impl Clone for Nodes {
     fn clone(&self) -> Nodes {
-        let nodes = self.map.iter().map(|(base, node)| (*base, Node::of(node.pack.clone())));
-        Nodes { map: nodes.collect(), lease: None }
+        let mut sorted = Sorted::default();
+        for (base, node) in self.sorted.iter() {
+            sorted.insert(*base, Node::of(node.pack.clone()));
+        }
+        Nodes { sorted, lease: None }
     }
 }

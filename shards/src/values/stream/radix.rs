@@ -13,7 +13,7 @@ impl Stream {
         if self.node_count() > RECKONED_MAX {
             return 2 * self.node_count() + 2;
         }
-        radix_nodes(self.0.nodes.keys().copied())
+        radix_nodes(self.0.nodes.iter().map(|(base, _)| *base))
     }
 }
 

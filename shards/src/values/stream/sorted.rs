@@ -1,6 +1,8 @@
 //! Values by id, in order: sorted vectors, full where ids only grow, in a queue that grows and shrinks at its ends.
 use super::Id;
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
+use std::iter::{Chain, Flatten};
+use std::slice;
 
 /// A vector of so many is split, or followed by another.
 const CHUNK_MAX: usize = 64;
@@ -12,6 +14,11 @@ pub(super) struct Sorted<V> {
     chunks: VecDeque<Vec<(Id, V)>>,
     len: usize,
 }
+
+/// Values between two ids, with theirs: some of a chunk, whole chunks, and some of another.
+pub(super) type Between<'a, V> = Chain<Chain<Part<'a, V>, Whole<'a, V>>, Part<'a, V>>;
+type Part<'a, V> = slice::Iter<'a, (Id, V)>;
+type Whole<'a, V> = Flatten<vec_deque::Iter<'a, Vec<(Id, V)>>>;
 
 impl<V> Default for Sorted<V> {
     fn default() -> Self {
@@ -35,6 +42,51 @@ impl<V> Sorted<V> {
         let chunk = self.chunks.get(self.chunk_of(id)?)?;
         let at = chunk.binary_search_by_key(&id, |(own, _)| *own).ok()?;
         Some(&chunk[at].1)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut V> {
+        let index = self.chunk_of(id)?;
+        let chunk = &mut self.chunks[index];
+        let at = chunk.binary_search_by_key(&id, |(own, _)| *own).ok()?;
+        Some(&mut chunk[at].1)
+    }
+
+    /// The value of the least id.
+    pub(super) fn first(&self) -> Option<&(Id, V)> {
+        self.chunks.front()?.first()
+    }
+
+    /// The value of the greatest id.
+    pub(super) fn last(&self) -> Option<&(Id, V)> {
+        self.chunks.back()?.last()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn last_mut(&mut self) -> Option<&mut (Id, V)> {
+        self.chunks.back_mut()?.last_mut()
+    }
+
+    /// The value of the greatest id that is not beyond this one.
+    pub(super) fn up_to(&self, id: Id) -> Option<&(Id, V)> {
+        let chunk = &self.chunks[self.chunk_of(id)?];
+        chunk[..chunk.partition_point(|(own, _)| *own <= id)].last()
+    }
+
+    /// All of them, in order.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &(Id, V)> {
+        let mut all = self.between(Id::MIN, Id::MAX);
+        (0..self.len).map(move |_| all.next().expect("there are as many as it says"))
+    }
+
+    /// All of them, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (Id, V)> {
+        self.chunks.iter_mut().flatten()
+    }
+
+    /// All of them, taken out.
+    pub(super) fn into_values(self) -> impl Iterator<Item = V> {
+        self.chunks.into_iter().flatten().map(|(_, value)| value)
     }
 
     /// Gives an id a value; the one that it had.
@@ -93,13 +145,22 @@ impl<V> Sorted<V> {
 
     /// All from an id on, in order.
     pub(super) fn range(&self, from: Id) -> impl DoubleEndedIterator<Item = (Id, &V)> {
-        let index = self.chunk_of(from).unwrap_or(0);
-        let first = self
-            .chunks
-            .get(index)
-            .map_or(&[][..], |chunk| &chunk[chunk.partition_point(|(id, _)| *id < from)..]);
-        let behind = self.chunks.range((index + 1).min(self.chunks.len())..);
-        first.iter().chain(behind.flatten()).map(|(id, value)| (*id, value))
+        self.between(from, Id::MAX).map(|(id, value)| (*id, value))
+    }
+
+    /// All from an id to another, both included, in order.
+    pub(super) fn between(&self, from: Id, to: Id) -> Between<'_, V> {
+        let part = |index: usize| {
+            let chunk = &self.chunks[index];
+            let end = chunk.partition_point(|(id, _)| *id <= to);
+            chunk[chunk.partition_point(|(id, _)| *id < from).min(end)..end].iter()
+        };
+        let first = self.chunk_of(from).unwrap_or(0);
+        let Some(last) = self.chunk_of(to) else {
+            return [].iter().chain(self.chunks.range(..0).flatten()).chain(&[]);
+        };
+        let whole = self.chunks.range((first + 1).min(last)..last).flatten();
+        part(first.min(last)).chain(whole).chain(if first < last { part(last) } else { [].iter() })
     }
 
     /// Gives about `budget` allocations back; whether there is nothing left.
@@ -150,7 +211,25 @@ mod tests {
                 let mut backwards: Vec<_> = sorted.range(from).rev().collect();
                 backwards.reverse();
                 prop_assert_eq!(backwards, expected);
+                let up_to = model.range(..=from).next_back().map(|(id, value)| (*id, *value));
+                prop_assert_eq!(sorted.up_to(from), up_to.as_ref());
+                for to in [Id::MIN, Id::new(99, 0), Id::new(100, 1), Id::new(230, 0), Id::MAX] {
+                    let expected: Vec<_> = model.iter().filter(|(id, _)| (from..=to).contains(*id)).collect();
+                    let between = sorted.between(from, to).map(|(id, value)| (id, value));
+                    prop_assert_eq!(between.clone().collect::<Vec<_>>(), expected.clone());
+                    prop_assert!(between.rev().eq(expected.into_iter().rev()));
+                }
             }
+            let all: Vec<_> = model.iter().map(|(id, value)| (*id, *value)).collect();
+            prop_assert_eq!((sorted.first(), sorted.last()), (all.first(), all.last()));
+            prop_assert_eq!(sorted.iter().len(), all.len());
+            prop_assert!(sorted.iter().eq(&all));
+            if let Some(&(id, _)) = all.last() {
+                sorted.last_mut().unwrap().1 = 7;
+                prop_assert_eq!(sorted.get_mut(id), Some(&mut 7));
+            }
+            prop_assert_eq!(sorted.iter_mut().count(), all.len());
+            prop_assert_eq!(sorted.into_values().count(), all.len());
         }
     }
 

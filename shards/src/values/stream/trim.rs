@@ -1,6 +1,5 @@
 //! Trimming: the oldest entries go, by number or by id, whole nodes at a time where that is all that is asked for.
 use super::{Id, Stream};
-use std::ops::Bound::{Excluded, Unbounded};
 
 /// Which entries are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +55,7 @@ impl Stream {
             if matches!(trim.bound, Bound::Len(max) if self.0.len <= max) {
                 return deleted;
             }
-            let Some((&base, node)) = self.0.nodes.first_key_value() else { return deleted };
+            let Some(&(base, ref node)) = self.0.nodes.first() else { return deleted };
             let live = node.head().live as u64;
             if trim.limit.is_some_and(|limit| deleted + live > limit) {
                 return deleted;
@@ -80,7 +79,7 @@ impl Stream {
 
     /// Deletes entries of the first node, which keeps some.
     fn trim_node(&mut self, base: Id, bound: Bound) -> u64 {
-        let Some(node) = self.0.nodes.get(&base) else { return 0 };
+        let Some(node) = self.0.nodes.get(base) else { return 0 };
         let mut len = self.0.len;
         let mut spots = Vec::new();
         for spot in node.spots(base) {
@@ -104,8 +103,10 @@ impl Stream {
             if matches!(trim.bound, Bound::Len(max) if self.0.len <= max) {
                 return deleted;
             }
-            let behind = after.map_or(Unbounded, Excluded);
-            let Some((&base, node)) = self.0.nodes.range((behind, Unbounded)).next() else { return deleted };
+            let mut nodes = self.0.nodes.between(after.unwrap_or(Id::MIN), Id::MAX);
+            let Some(&(base, ref node)) = nodes.find(|(base, _)| Some(*base) != after) else {
+                return deleted;
+            };
             let live = node.head().live as u64;
             if trim.limit.is_some_and(|limit| deleted + live > limit) {
                 return deleted;
@@ -128,7 +129,7 @@ impl Stream {
 
     /// Deletes entries of a node, as far as what groups know of them allows it.
     fn trim_referenced(&mut self, base: Id, bound: Bound, references: References) -> u64 {
-        let Some(node) = self.0.nodes.get(&base) else { return 0 };
+        let Some(node) = self.0.nodes.get(base) else { return 0 };
         let live = node.head().live as usize;
         let mut len = self.0.len;
         let mut spots = Vec::new();

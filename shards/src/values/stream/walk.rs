@@ -1,16 +1,16 @@
 //! Walks over the entries of a stream, in either direction: each element is decoded once.
 use super::node::{DELETED, Head, Node, SAME_NAMES, int};
+use super::sorted::Between;
 use super::{Id, Stream};
 use crate::keyspace::StrRef;
 use crate::values::listpack::{At, Iter, Listpack};
-use std::collections::btree_map::Range;
 
 /// A walk over the entries between two ids. After [`Walk::advance`] the fields of the entry are there to be taken, by
 /// [`Walk::field`]; those that are not taken are passed over.
 #[derive(Debug)]
 pub struct Walk<'a> {
     /// Nodes to come; none when the walk is over.
-    nodes: Option<Range<'a, Id, Node>>,
+    nodes: Option<Between<'a, Node>>,
     from: Id,
     to: Id,
     is_reverse: bool,
@@ -23,8 +23,8 @@ impl Stream {
     pub fn walk(&self, from: Id, to: Id, is_reverse: bool) -> Walk<'_> {
         let nodes = &self.0.nodes;
         // The node with the greatest id below may have entries from there on.
-        let first = nodes.range(..=from).next_back().map_or(from, |(base, _)| *base);
-        let nodes = (from <= to).then(|| nodes.range(first..=to));
+        let first = nodes.up_to(from).map_or(from, |(base, _)| *base);
+        let nodes = (from <= to).then(|| nodes.between(first, to));
         Walk { nodes, from, to, is_reverse, place: None }
     }
 
