@@ -212,7 +212,7 @@ impl Core {
             conn.hold = Some(Hold::Order);
             return;
         }
-        if conn.publishes
+        if conn.has_pending()
             && let Ok(entry) = admitted
             && self.publishes_next(conn, entry, args)
         {
@@ -327,11 +327,7 @@ impl Core {
             }
             Route::Server => self.call_server(conn, entry, args),
             Route::Desk => self.call_desk(conn, entry, args),
-            Route::Keys | Route::NoKeys => self.enter_many(conn, entry, args),
-            Route::Script => {
-                self.enter_many(conn, entry, args);
-                conn.publishes |= conn.has_pending() && self.may_publish(entry, args);
-            }
+            Route::Keys | Route::NoKeys | Route::Script => self.enter_many(conn, entry, args),
         }
     }
 

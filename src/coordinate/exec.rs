@@ -272,7 +272,6 @@ impl Core {
             }
             return self.exec_without_shards(conn, plan.pieces);
         }
-        let publishes = count > 1 && self.batch_may_publish(&plan.queued);
         if all.len() == 1 {
             self.enter_planned(conn, plan, all, watching, transcript);
         } else {
@@ -280,7 +279,6 @@ impl Core {
             let shared = Arc::clone(&self.shared);
             shared.spanning.marked(self.id, || self.enter_planned(conn, plan, all, watching, transcript));
         }
-        conn.publishes |= publishes && conn.has_pending();
     }
 
     /// Enters what was planned into these shards.
@@ -301,7 +299,9 @@ impl Core {
             && watching.is_none()
             && !self.is_listened_to()
             && !may_feed
-            && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1);
+            && plan.steps.iter().all(|(_, _, shards)| shards.len() == 1)
+            // What scripts of one transaction publish is to come in one piece.
+            && !self.batch_may_publish(&plan.queued);
         let part_count = if fans_out { all.len() } else { 1 };
         let mut parts: Vec<Part> = (0..part_count).map(|_| Part::default()).collect();
         for part in &mut parts {
@@ -352,7 +352,8 @@ impl Core {
     }
 }
 
-/// What publishes comes after what may publish of the same connection and is unanswered: it may be carried out on another thread.
+/// What publishes comes after all that is unanswered of the same connection: that may be carried out later on another thread, behind
+/// somebody's unit that publishes as well ([`crate::pubsub`]).
 impl Core {
     /// Whether the next command of a connection may publish something by itself.
     pub(crate) fn publishes_next(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
@@ -370,7 +371,7 @@ impl Core {
     }
 
     /// Whether a command may publish something.
-    pub(crate) fn may_publish(&mut self, entry: &Entry, args: Args<'_>) -> bool {
+    fn may_publish(&mut self, entry: &Entry, args: Args<'_>) -> bool {
         match entry.handler {
             Handler::Script(command) => self.scripting.may_publish(&self.shared.scripts, command, args).0,
             _ => is_publish(entry),
