@@ -16,6 +16,8 @@ mod model;
 mod resp;
 #[path = "simulation/scheduler.rs"]
 mod scheduler;
+#[path = "simulation/scripts.rs"]
+mod scripts;
 #[path = "simulation/search.rs"]
 mod search;
 #[path = "simulation/world.rs"]

@@ -2,7 +2,7 @@
 //!
 //! Wing and Gong's search, with Lowe's memory of dead ends: take any command whose connection has nothing before it and that
 //! was sent before anything left over was answered; if the model answers the same, go on from there.
-use crate::model::{IN_VAIN, Model, Op};
+use crate::model::{ANY_COUNT, IN_VAIN, Model, Op};
 use std::collections::HashSet;
 
 /// What a client has seen.
@@ -30,7 +30,7 @@ pub(crate) fn explain(histories: &[History], keys: usize) -> Result<(), Vec<usiz
         let mut seen_at: Vec<u64> = vec![u64::MAX; history.ops.len() + 1];
         for (index, op) in history.ops.iter().enumerate().rev() {
             let answered = history.answered.get(index).map(|(at, _)| *at);
-            let heard = if let Op::Publish(value) = op { first_heard(*value) } else { None };
+            let heard = published(op).filter_map(first_heard).min();
             let earliest = answered.into_iter().chain(heard).min().unwrap_or(u64::MAX);
             seen_at[index] = seen_at[index + 1].min(earliest);
         }
@@ -41,6 +41,12 @@ pub(crate) fn explain(histories: &[History], keys: usize) -> Result<(), Vec<usiz
     let mut search = Search { histories, seen_at, dead_ends: HashSet::new(), longest: vec![0; count] };
     let start = State { at: vec![0; count], heard: vec![0; count], model: Model::new(keys, count) };
     if search.go_on(start) { Ok(()) } else { Err(search.longest) }
+}
+
+/// What a command publishes.
+fn published(op: &Op) -> impl Iterator<Item = u32> {
+    let ops = if let Op::Script { ops, .. } = op { &ops[..] } else { std::slice::from_ref(op) };
+    ops.iter().filter_map(|op| if let Op::Publish(value) = op { Some(*value) } else { None })
 }
 
 /// How far an order has got.
@@ -109,7 +115,7 @@ impl Search<'_> {
         let replies = step.reply.into_iter().map(|reply| (client, reply));
         for (client, reply) in replies.chain(step.served) {
             let seen = self.histories[client].answered.get(next.at[client]);
-            if seen.is_some_and(|(_, seen)| *seen != reply) {
+            if seen.is_some_and(|(_, seen)| !agrees(seen, &reply)) {
                 return None;
             }
             next.at[client] += 1;
@@ -126,6 +132,16 @@ impl Search<'_> {
         }
         Some(next)
     }
+}
+
+/// Whether a reply is what the model says, as far as that says it.
+fn agrees(seen: &str, reply: &str) -> bool {
+    let is_any = |line: &str| line.starts_with(':');
+    let agree = |(seen, reply): (&str, &str)| seen == reply || reply == ANY_COUNT && is_any(seen);
+    seen == reply
+        || reply.contains(ANY_COUNT)
+            && seen.lines().count() == reply.lines().count()
+            && seen.lines().zip(reply.lines()).all(agree)
 }
 
 /// A client has waited in vain, if that is what it was told, or it is gone.
@@ -159,7 +175,7 @@ pub(crate) fn tell(histories: &[History], names: &[String]) -> String {
         let heard = history.heard.iter();
         lines.extend(heard.map(|(at, message)| (*at, format!("client {client} heard {message}"))));
     }
-    lines.sort();
+    lines.sort_by_key(|(time, _)| *time);
     lines.iter().map(|(time, line)| format!("{time:>8} {line}\n")).collect()
 }
 

@@ -44,7 +44,8 @@ pub(crate) fn run(seed: u64, broken: Option<Break>) -> Outcome {
     let client_count = dice.within(2..=4);
     let key_count = dice.within(2..=5);
     let lists = if dice.once_in(2) { dice.within(2..=3) } else { 0 };
-    let scene = Scene { keys: key_count, lists, has_news: dice.once_in(3) };
+    let has_news = dice.once_in(3);
+    let scene = Scene { keys: key_count, lists, has_news, has_scripts: dice.once_in(3) };
     let names = key_names(key_count + lists, shard_count);
     let mut clients: Vec<Vec<(usize, Client)>> = (0..shard_count).map(|_| Vec::new()).collect();
     for client in 0..client_count {
