@@ -9,6 +9,7 @@
 //! One write of a shard is under way at a time; what comes meanwhile gathers at the desk and goes with the next one. So the
 //! journal of a shard grows in one order, whoever holds the shard, and under `always` one fdatasync serves all who came
 //! during the one before.
+use super::clock::Clock;
 use super::commit::Commit;
 use super::desk::Desk;
 use super::files::JournalFile;
@@ -199,9 +200,9 @@ impl Journal {
         job
     }
 
-    /// From now on, under `always`, a sync waits a little for those whom the last one served, so that one does for all.
-    pub fn gather(&self) {
-        self.rounds.begin();
+    /// From now on, under `always`, a sync waits a little, by this clock, for those whom the last one served, so that one does for all.
+    pub fn gather(&self, clock: Box<dyn Clock>) {
+        self.rounds.begin(clock);
     }
 
     /// Whether some write waits for those who are about to come back. Whoever is awake then looks again soon: a shard's owner may sleep
