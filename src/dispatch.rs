@@ -9,7 +9,7 @@ use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
 use crate::queues::Mail;
-use crate::serve::bench::writes;
+use crate::serve::bench::{is_writer, writes};
 use crate::table::{CommandId, Entry, Handler, Route, table};
 use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
 use crate::thread::core::{Core, Parsed, Scratch};
@@ -206,7 +206,7 @@ impl Core {
             return;
         }
         if let Ok(entry) = admitted
-            && (self.is_listened_to() || self.shared.journal.is_on() && writes(entry))
+            && (self.is_listened_to() || self.shared.journal.is_on() && writes_now(conn, entry))
             && self.runs_ahead(conn, entry, args)
         {
             conn.hold = Some(Hold::Order);
@@ -525,6 +525,14 @@ fn may_wait(entry: &Entry, args: Args<'_>) -> bool {
     entry.spec.flags.has(Flags::BLOCKING)
         && matches!(entry.handler, Handler::Engine(_))
         && (!entry.spec.name.starts_with('x') || args.iter().any(|word| word.eq_ignore_ascii_case(b"block")))
+}
+
+/// Whether a command writes, or carries out a transaction that does.
+fn writes_now(conn: &Conn, entry: &Entry) -> bool {
+    match &conn.session.multi {
+        Some(multi) if entry.spec.name == "exec" => is_writer(&multi.batch),
+        _ => writes(entry),
+    }
 }
 
 /// Commands that are carried out though a transaction is open.
