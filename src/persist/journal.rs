@@ -19,6 +19,7 @@ use super::marked::Marked;
 use super::round::Rounds;
 use shards::shard::Shard;
 use shards::tail::{FrameHead, Point, Tail};
+use smallvec::SmallVec;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -301,13 +302,13 @@ impl Journal {
     /// The threads that keep replies back: each is told once. It is to be woken if it sleeps, and looks by itself
     /// ([`Journal::tellings`]) before it does.
     pub fn holders(&self) -> impl Iterator<Item = usize> {
+        let holds = self.holds.iter().enumerate();
+        let told = holds.filter(|(_, holds)| holds.swap(false, Ordering::SeqCst)).map(|(thread, _)| thread);
+        let told: SmallVec<[usize; 8]> = told.collect();
+        // Counted when it is known who is told: who looks at the count and keeps replies back after that is told next time.
         self.tellings.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        self.holds
-            .iter()
-            .enumerate()
-            .filter(|(_, holds)| holds.swap(false, Ordering::SeqCst))
-            .map(|(thread, _)| thread)
+        told.into_iter()
     }
 
     /// Whether something was done since the last mark.
