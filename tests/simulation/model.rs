@@ -1,5 +1,6 @@
 //! The model: what a single-threaded Redis would answer, for a handful of commands on strings and lists, for scripts of them, and for
 //! messages.
+use crate::durable::Dataset;
 use crate::scripts::eval;
 
 /// A key, by number.
@@ -170,6 +171,11 @@ impl Model {
         let lists = vec![Vec::new(); keys];
         let waiting = Vec::new();
         Model { values: vec![None; keys], lists, waiting, sessions: vec![Session::default(); clients] }
+    }
+
+    /// Whether a dataset is this one's.
+    pub(crate) fn holds(&self, found: &Dataset) -> bool {
+        self.values == found.values && self.lists == found.lists
     }
 
     /// Whether a client waits.

@@ -2,6 +2,7 @@
 //!
 //! Wing and Gong's search, with Lowe's memory of dead ends: take any command whose connection has nothing before it and that
 //! was sent before anything left over was answered; if the model answers the same, go on from there.
+use crate::durable::Dataset;
 use crate::model::{ANY_COUNT, IN_VAIN, Model, Op};
 use std::collections::HashSet;
 
@@ -20,8 +21,9 @@ pub(crate) struct History {
     pub(crate) has_left: bool,
 }
 
-/// Whether there is such an order; if not, how many commands of each client the longest one explains.
-pub(crate) fn explain(histories: &[History], keys: usize) -> Result<(), Vec<usize>> {
+/// Whether there is such an order; if not, how many commands of each client the longest one explains. Of a server that is gone, `found` is what came
+/// back: all that was answered has been done then, and of the rest some, each command and transaction whole.
+pub(crate) fn explain(histories: &[History], keys: usize, found: Option<&Dataset>) -> Result<(), Vec<usize>> {
     let heard = histories.iter().flat_map(|history| &history.heard);
     let first_heard =
         |value: u32| heard.clone().filter(|(_, other)| *other == value).map(|(at, _)| *at).min();
@@ -38,7 +40,8 @@ pub(crate) fn explain(histories: &[History], keys: usize) -> Result<(), Vec<usiz
     });
     let count = histories.len();
     let seen_at = seen_at.collect();
-    let mut search = Search { histories, seen_at, dead_ends: HashSet::new(), longest: vec![0; count] };
+    let longest = vec![0; count];
+    let mut search = Search { histories, seen_at, found, dead_ends: HashSet::new(), longest };
     let start = State { at: vec![0; count], heard: vec![0; count], model: Model::new(keys, count) };
     if search.go_on(start) { Ok(()) } else { Err(search.longest) }
 }
@@ -63,6 +66,8 @@ struct Search<'a> {
     histories: &'a [History],
     /// For each client and command, when somebody first knew that it or one behind it was carried out.
     seen_at: Vec<Vec<u64>>,
+    /// What came back of a server that is gone.
+    found: Option<&'a Dataset>,
     dead_ends: HashSet<State>,
     longest: Vec<usize>,
 }
@@ -71,9 +76,10 @@ impl Search<'_> {
     fn go_on(&mut self, state: State) -> bool {
         let histories = self.histories;
         let mut each = histories.iter().enumerate();
-        if each.all(|(client, history)| {
+        let is_explained = each.all(|(client, history)| {
             state.at[client] >= history.answered.len() && state.heard[client] >= history.heard.len()
-        }) {
+        });
+        if is_explained && self.found.is_none_or(|found| state.model.holds(found)) {
             return true;
         }
         if state.at.iter().sum::<usize>() > self.longest.iter().sum() {
@@ -125,7 +131,7 @@ impl Search<'_> {
                 let History { heard, has_left, .. } = &self.histories[listener];
                 match heard.get(next.heard[listener]) {
                     Some((_, heard)) if *heard != message => return None,
-                    None if !has_left => return None,
+                    None if !has_left && self.found.is_none() => return None,
                     _ => next.heard[listener] += 1,
                 }
             }
@@ -184,7 +190,7 @@ mod tests {
     use super::*;
 
     fn is_explained(histories: &[History], keys: usize) -> bool {
-        explain(histories, keys).is_ok()
+        explain(histories, keys, None).is_ok()
     }
 
     fn history(ops: &[Op], times: &[(u64, u64, &str)]) -> History {
