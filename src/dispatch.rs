@@ -259,7 +259,7 @@ impl Core {
             return false;
         }
         match &self.open {
-            Some((open, _)) if entry.route == Route::FirstKey => {
+            Some((open, _)) if entry.route == Route::FirstKey && !self.open_is_ahead => {
                 shard_of_slot(slot_of(args[1]), self.shared.shard_count()) != *open
             }
             _ => true,

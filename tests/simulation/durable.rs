@@ -125,9 +125,8 @@ struct Engine(Box<Shard>);
 impl Engine {
     /// Has it carry a command out; the reply.
     fn call(&mut self, args: Args<'_>) -> String {
-        let command = match table().find(args[0]).map(|entry| entry.handler) {
-            Some(Handler::Engine(command)) => command,
-            _ => panic!("{} is not what journals say", String::from_utf8_lossy(args[0])),
+        let Some(Handler::Engine(command)) = table().find(args[0]).map(|entry| entry.handler) else {
+            panic!("{} is not what journals say", String::from_utf8_lossy(args[0]));
         };
         let (mut reply, mut effects) = (Reply::default(), Effects::default());
         let settings = Settings::default();
