@@ -87,7 +87,12 @@ pub(crate) fn run(seed: u64, wrong: Option<Wrong>) -> Outcome {
     let names = key_names(key_count + lists, shard_count);
     let homes = make_clients(client_count, scene, &names, shard_count, &mut dice);
     let is_liar = matches!(wrong, Some(Wrong::Disk));
-    let durable = dice.once_in(3).then(|| Durable::begin(seed, shard_count, is_liar, &mut dice));
+    let has_journals = match wrong {
+        None => dice.once_in(3),
+        // They have a part in what is made wrong, or would only take time.
+        Some(wrong) => matches!(wrong, Wrong::Disk | Wrong::Rule(Break::Commit | Break::Telling)),
+    };
+    let durable = has_journals.then(|| Durable::begin(seed, shard_count, is_liar, &mut dice));
     let config = Config { databases: 1, ..Config::default() };
     let shared = Arc::new(Shared::new(config, shard_count, 1_000_000, String::new()).expect("a server"));
     let scheduler = Arc::new(Scheduler::new(dice, shard_count, client_count));
