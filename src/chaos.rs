@@ -30,6 +30,10 @@ pub enum Break {
     Overtake,
     /// Nobody looks who waits on several shards (R4).
     Registry,
+    /// Replies are sent before what they have seen is committed.
+    Commit,
+    /// Nobody is told that more is committed.
+    Telling,
 }
 
 /// Whether this thread breaks a rule. Never, in a normal build.

@@ -9,7 +9,7 @@ use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
 use crate::queues::Mail;
-use crate::serve::bench::writes;
+use crate::serve::bench::{is_writer, writes};
 use crate::table::{CommandId, Entry, Handler, Route, table};
 use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
 use crate::thread::core::{Core, Parsed, Scratch};
@@ -209,13 +209,13 @@ impl Core {
             return;
         }
         if let Ok(entry) = admitted
-            && (self.is_listened_to() || self.shared.journal.is_on() && writes(entry))
+            && (self.is_listened_to() || self.shared.journal.is_on() && writes_now(conn, entry))
             && self.runs_ahead(conn, entry, args)
         {
             conn.hold = Some(Hold::Order);
             return;
         }
-        if conn.publishes
+        if conn.has_pending()
             && let Ok(entry) = admitted
             && self.publishes_next(conn, entry, args)
         {
@@ -262,7 +262,7 @@ impl Core {
             return false;
         }
         match &self.open {
-            Some((open, _)) if entry.route == Route::FirstKey => {
+            Some((open, _)) if entry.route == Route::FirstKey && !self.open_is_ahead => {
                 shard_of_slot(slot_of(args[1]), self.shared.shard_count()) != *open
             }
             _ => true,
@@ -330,11 +330,7 @@ impl Core {
             }
             Route::Server => self.call_server(conn, entry, args),
             Route::Desk => self.call_desk(conn, entry, args),
-            Route::Keys | Route::NoKeys => self.enter_many(conn, entry, args),
-            Route::Script => {
-                self.enter_many(conn, entry, args);
-                conn.publishes |= conn.has_pending() && self.may_publish(entry, args);
-            }
+            Route::Keys | Route::NoKeys | Route::Script => self.enter_many(conn, entry, args),
         }
     }
 
@@ -538,6 +534,14 @@ fn may_wait(entry: &Entry, args: Args<'_>) -> bool {
     entry.spec.flags.has(Flags::BLOCKING)
         && matches!(entry.handler, Handler::Engine(_))
         && (!entry.spec.name.starts_with('x') || args.iter().any(|word| word.eq_ignore_ascii_case(b"block")))
+}
+
+/// Whether a command writes, or carries out a transaction that does.
+fn writes_now(conn: &Conn, entry: &Entry) -> bool {
+    match &conn.session.multi {
+        Some(multi) if entry.spec.name == "exec" => is_writer(&multi.run.batch),
+        _ => writes(entry),
+    }
 }
 
 /// Commands that are carried out though a transaction is open.

@@ -15,6 +15,8 @@ mod dice;
 mod disk;
 #[path = "powerloss/life.rs"]
 mod life;
+#[path = "powerloss/watch.rs"]
+mod watch;
 #[path = "powerloss/world.rs"]
 mod world;
 
@@ -49,6 +51,7 @@ fn what_was_promised_is_there_after_every_crash() {
         all.crashes += seen.crashes;
         all.stopped += seen.stopped;
         all.told += seen.told;
+        all.gathered += seen.gathered;
         all.acknowledged += seen.acknowledged;
         failures.extend(seen.failure);
         if failures.len() > 9 {
@@ -56,10 +59,11 @@ fn what_was_promised_is_there_after_every_crash() {
         }
     }
     println!(
-        "{count} seeds, {} crashes, {} of them after a stop, {} times all was on the disk, {} writes restored, {} lost, {} acknowledged, in {:.1?}",
+        "{count} seeds, {} crashes, {} of them after a stop, {} times all was on the disk, {} syncs waited for others, {} writes restored, {} lost, {} acknowledged, in {:.1?}",
         all.crashes,
         all.stopped,
         all.told,
+        all.gathered,
         all.restored,
         all.lost,
         all.acknowledged,
@@ -73,7 +77,8 @@ fn what_was_promised_is_there_after_every_crash() {
                 && all.lost > floor
                 && all.acknowledged > floor
                 && all.stopped > count as usize / 10
-                && all.told > count as usize,
+                && all.told > count as usize
+                && all.gathered > count as usize / 20,
             "too little was tried: {all:?}"
         );
     }

@@ -54,8 +54,10 @@ fn exec(cx: &mut Server<'_>, args: Args<'_>) -> Outcome {
         cx.core.unwatch(cx.conn);
         return Err(Fault::new("EXECABORT Transaction discarded because of previous errors."));
     }
-    // Known already, it need not be planned. (Where it is not, only the shards can tell for sure, once they are in hand.)
-    if cx.conn.session.watching.as_ref().is_some_and(|watching| watching.watch.is_dirty()) {
+    // Known already, it need not be planned. (Where it is not, only the shards can tell for sure, once they are in hand. Nor can anybody
+    // else tell what is to be committed before the client may know of it.)
+    let is_dirty = cx.conn.session.watching.as_ref().is_some_and(|watching| watching.watch.is_dirty());
+    if is_dirty && !cx.core.shared.journal.is_on() {
         cx.core.unwatch(cx.conn);
         cx.reply.null_array();
         return Ok(Verdict::Done);

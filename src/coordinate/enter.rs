@@ -127,6 +127,7 @@ impl Core {
         hint: Option<Hashed<'_>>,
     ) {
         let bytes: usize = args.iter().map(|arg| arg.len()).sum();
+        let mut is_ahead = conn.has_pending();
         if let Some((_, run)) = &self.open {
             let fits =
                 run.batch.commands.len() < RUN_COMMANDS_MAX && run.batch.bytes_len() + bytes <= RUN_BYTES_MAX;
@@ -134,10 +135,12 @@ impl Core {
                 && run.batch.no_touch == conn.session.no_touch
                 && run.batch.remembers == conn.remembers();
             if !fits || !same || conn.is_last_muted() != conn.is_muted() {
+                is_ahead = self.open_is_ahead;
                 self.close_run(conn);
             }
         }
         if self.open.is_none() {
+            self.open_is_ahead = is_ahead;
             let sequence = conn.expect(Assembly::Plain, 0, 0);
             let origin = conn.origin(self.id, sequence);
             let mut run = self.new_run(origin);

@@ -298,7 +298,6 @@ impl Core {
             let author = Author { transaction: Some(transcript), ..conn.author() };
             plan.run.batch.author = Some(Arc::new(author));
         }
-        let publishes = count > 1 && self.batch_may_publish(&plan.run.batch);
         if plan.shards.len() == 1 {
             self.enter_whole(conn, plan, watching);
         } else {
@@ -306,7 +305,6 @@ impl Core {
             let shared = Arc::clone(&self.shared);
             shared.spanning.marked(self.id, || self.enter_spanning(conn, plan, watching));
         }
-        conn.publishes |= publishes && conn.has_pending();
     }
 
     /// Enters what was planned into several shards.
@@ -316,7 +314,9 @@ impl Core {
         if may_feed {
             plan.shards = self.joined(&plan.shards);
         }
-        if watching.is_none() && plan.is_divisible && !self.is_listened_to() && !may_feed {
+        let may_divide = watching.is_none() && plan.is_divisible && !self.is_listened_to() && !may_feed;
+        // What scripts of one transaction publish is to come in one piece.
+        if may_divide && !self.batch_may_publish(&plan.run.batch) {
             self.enter_divided(conn, plan);
         } else {
             self.enter_whole(conn, plan, watching);
@@ -387,7 +387,8 @@ impl Core {
     }
 }
 
-/// What publishes comes after what may publish of the same connection and is unanswered: it may be carried out on another thread.
+/// What publishes comes after all that is unanswered of the same connection: that may be carried out later on another thread, behind
+/// somebody's unit that publishes as well ([`crate::pubsub`]).
 impl Core {
     /// Whether the next command of a connection may publish something by itself.
     pub(crate) fn publishes_next(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
@@ -405,7 +406,7 @@ impl Core {
     }
 
     /// Whether a command may publish something.
-    pub(crate) fn may_publish(&mut self, entry: &Entry, args: Args<'_>) -> bool {
+    fn may_publish(&mut self, entry: &Entry, args: Args<'_>) -> bool {
         match entry.handler {
             Handler::Script(command) => self.scripting.may_publish(&self.shared.scripts, command, args).0,
             _ => is_publish(entry),

@@ -9,6 +9,7 @@
 //! One write of a shard is under way at a time; what comes meanwhile gathers at the desk and goes with the next one. So the
 //! journal of a shard grows in one order, whoever holds the shard, and under `always` one fdatasync serves all who came
 //! during the one before.
+use super::clock::Clock;
 use super::commit::Commit;
 use super::desk::Desk;
 use super::files::JournalFile;
@@ -19,6 +20,7 @@ use super::round::Rounds;
 use crate::log;
 use shards::shard::Shard;
 use shards::tail::{FrameHead, Point, Tail};
+use smallvec::SmallVec;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -200,9 +202,9 @@ impl Journal {
         job
     }
 
-    /// From now on, under `always`, a sync waits a little for those whom the last one served, so that one does for all.
-    pub fn gather(&self) {
-        self.rounds.begin();
+    /// From now on, under `always`, a sync waits a little, by this clock, for those whom the last one served, so that one does for all.
+    pub fn gather(&self, clock: Box<dyn Clock>) {
+        self.rounds.begin(clock);
     }
 
     /// Whether some write waits for those who are about to come back. Whoever is awake then looks again soon: a shard's owner may sleep
@@ -301,13 +303,13 @@ impl Journal {
     /// The threads that keep replies back: each is told once. It is to be woken if it sleeps, and looks by itself
     /// ([`Journal::tellings`]) before it does.
     pub fn holders(&self) -> impl Iterator<Item = usize> {
+        let holds = self.holds.iter().enumerate();
+        let told = holds.filter(|(_, holds)| holds.swap(false, Ordering::SeqCst)).map(|(thread, _)| thread);
+        let told: SmallVec<[usize; 8]> = told.collect();
+        // Counted when it is known who is told: who looks at the count and keeps replies back after that is told next time.
         self.tellings.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        self.holds
-            .iter()
-            .enumerate()
-            .filter(|(_, holds)| holds.swap(false, Ordering::SeqCst))
-            .map(|(thread, _)| thread)
+        told.into_iter()
     }
 
     /// Whether something was done since the last mark.

@@ -1,4 +1,5 @@
 //! Who keeps the journals' directory: its lock, its manifest, the beginning of epochs and pieces.
+use super::clock::MachineClock;
 use super::epoch;
 use super::files::JournalFile;
 use super::format::Policy;
@@ -173,7 +174,7 @@ impl Keeper {
         shared.journal.resume_at(&vec![0; shards.len()]);
         shared.journal.begin(1);
         shared.journal.named();
-        shared.journal.gather();
+        shared.journal.gather(Box::new(MachineClock::start()));
         let policy = policy_of(&shared.config());
         for (shard, file) in shards.iter_mut().zip(files) {
             shared.journal.begin_shard(shard, file, policy);

@@ -51,6 +51,7 @@ pub mod apply;
 pub mod bulk;
 pub mod check;
 pub mod clerk;
+pub mod clock;
 pub mod commit;
 mod desk;
 pub mod epoch;

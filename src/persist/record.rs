@@ -52,7 +52,9 @@ pub fn seal(journal: &Journal, shards: &mut [Box<Shard>], effects: &mut Effects,
 fn seal_gathered(journal: &Journal, shards: &mut [Box<Shard>], effects: &Effects, after: &[Point]) {
     let participants = participants_of(shards, effects);
     let unit = (participants.len() > 1).then(|| (journal.new_unit(), &participants[..]));
-    let head = FrameHead { unit, after, is_mark: false };
+    let mut after: SmallVec<[Point; 8]> = after.into();
+    after.extend(seen_elsewhere(journal, shards, &participants));
+    let head = FrameHead { unit, after: &after, is_mark: false };
     for (place, index) in participants.iter().enumerate() {
         let Some(shard) = shards.iter_mut().find(|shard| shard.index == usize::from(*index)) else {
             continue;
@@ -61,6 +63,20 @@ fn seal_gathered(journal: &Journal, shards: &mut [Box<Shard>], effects: &Effects
         journal.append(shard, head, records);
         shard.tail.iter_mut().for_each(|tail| tail.touch_all());
     }
+}
+
+/// What is not committed on shards in hand on which nothing was done: it may have been looked at to decide what to do (by a script, by a BLPOP over
+/// several), and what was done does not count without it.
+fn seen_elsewhere(
+    journal: &Journal,
+    shards: &[Box<Shard>],
+    participants: &[u16],
+) -> impl Iterator<Item = Point> {
+    let points = shards
+        .iter()
+        .map(|shard| shard.index)
+        .map(|index| Point { shard: index as u16, lsn: journal.appended(index) });
+    points.filter(|point| !participants.contains(&point.shard) && !journal.is_committed(*point))
 }
 
 /// The shards in hand that the records concern, ascending: all of them where a record names no key.

@@ -4,9 +4,10 @@
 //! came during the last one: two crowds would take turns, each served by every other sync. And were each shard's sync to begin by itself, its crowd would be
 //! scattered over the others' when it comes back. So a round begins when as many have come as the last one served and found waiting, or
 //! after a part of the time that it took; all shards that have something join it; the next one begins when it is over.
+use super::clock::Clock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// Those who come back after a round are waited for no longer than this part of what it took, nor longer than this in all.
 const PATIENCE_SHARE: u32 = 4;
@@ -15,8 +16,8 @@ const PATIENCE_MAX: Duration = Duration::from_micros(500);
 /// The rounds of a server's journals.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
-    /// Whether there are rounds: else every write begins when it can.
-    is_on: AtomicBool,
+    /// Their clock, where there are rounds: else every write begins when it can.
+    clock: OnceLock<Box<dyn Clock>>,
     /// Frames that wait to be written, on all shards.
     waiting: AtomicU64,
     /// Some wait, and no round is under way: whoever is awake looks again soon.
@@ -32,16 +33,16 @@ struct Round {
     is_closing: bool,
     /// Frames of all of them.
     frames: u64,
-    began: Option<Instant>,
+    began: Duration,
     /// So many are expected for the next one, until then.
     expected: u64,
-    until: Option<Instant>,
+    until: Option<Duration>,
 }
 
 impl Rounds {
-    /// From now on there are rounds.
-    pub(super) fn begin(&self) {
-        self.is_on.store(true, Ordering::Relaxed);
+    /// From now on there are rounds, by this clock, or by that which they have already.
+    pub(super) fn begin(&self, clock: Box<dyn Clock>) {
+        self.clock.get_or_init(|| clock);
     }
     fn lock(&self) -> MutexGuard<'_, Round> {
         self.round.lock().unwrap_or_else(PoisonError::into_inner)
@@ -61,19 +62,19 @@ impl Rounds {
     }
     /// Whether a shard's write with so many frames may begin now; then it has. Without rounds it always may.
     pub(super) fn may_begin(&self, frames: u64, is_synced: bool) -> bool {
-        if !is_synced || !self.is_on.load(Ordering::Relaxed) {
+        let Some(clock) = self.clock.get().filter(|_| is_synced) else {
             self.waiting.fetch_sub(frames, Ordering::Relaxed);
             return true;
-        }
+        };
         let mut round = self.lock();
-        let may = if round.under_way > 0 { !round.is_closing } else { self.is_complete(&round) };
+        let may = if round.under_way > 0 { !round.is_closing } else { self.is_complete(&round, &**clock) };
         if !may {
             // While a round is under way, its end sees to those who wait.
             self.is_gathering.store(round.under_way == 0, Ordering::Relaxed);
             return false;
         }
         if round.under_way == 0 {
-            *round = Round { began: Some(Instant::now()), ..Round::default() };
+            *round = Round { began: clock.now(), ..Round::default() };
             self.is_gathering.store(false, Ordering::Relaxed);
         }
         round.under_way += 1;
@@ -81,15 +82,13 @@ impl Rounds {
         self.waiting.fetch_sub(frames, Ordering::Relaxed);
         true
     }
-    fn is_complete(&self, round: &Round) -> bool {
-        let has_time = round.until.is_some_and(|until| Instant::now() < until);
+    fn is_complete(&self, round: &Round, clock: &dyn Clock) -> bool {
+        let has_time = round.until.is_some_and(|until| clock.now() < until);
         !has_time || self.waiting.load(Ordering::Relaxed) >= round.expected
     }
     /// A write that began in a round is over, well or not; whether the round is.
     pub(super) fn ended(&self, is_synced: bool) -> bool {
-        if !is_synced || !self.is_on.load(Ordering::Relaxed) {
-            return true;
-        }
+        let Some(clock) = self.clock.get().filter(|_| is_synced) else { return true };
         let mut round = self.lock();
         round.under_way = round.under_way.saturating_sub(1);
         round.is_closing = true;
@@ -98,9 +97,11 @@ impl Rounds {
         }
         let waiting = self.waiting.load(Ordering::Relaxed);
         round.expected = round.frames + waiting;
-        let patience = round.began.map_or(Duration::ZERO, |began| began.elapsed() / PATIENCE_SHARE);
         // Who is alone has nobody to wait for.
-        round.until = (round.expected > 1).then(|| Instant::now() + patience.min(PATIENCE_MAX));
+        round.until = (round.expected > 1).then(|| {
+            let now = clock.now();
+            now + (now.saturating_sub(round.began) / PATIENCE_SHARE).min(PATIENCE_MAX)
+        });
         self.is_gathering.store(waiting > 0, Ordering::Relaxed);
         true
     }
@@ -109,11 +110,28 @@ impl Rounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
-    fn rounds() -> Rounds {
-        let rounds = Rounds::default();
-        rounds.begin();
-        rounds
+    /// A clock that is put forward by hand, in microseconds.
+    #[derive(Debug, Default)]
+    struct Hand(AtomicU64);
+
+    impl Clock for Arc<Hand> {
+        fn now(&self) -> Duration {
+            Duration::from_micros(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    impl Hand {
+        fn pass(&self, us: u64) {
+            self.0.fetch_add(us, Ordering::Relaxed);
+        }
+    }
+
+    fn rounds() -> (Rounds, Arc<Hand>) {
+        let (rounds, clock) = (Rounds::default(), Arc::new(Hand::default()));
+        rounds.begin(Box::new(Arc::clone(&clock)));
+        (rounds, clock)
     }
 
     #[test]
@@ -126,7 +144,7 @@ mod tests {
 
     #[test]
     fn who_comes_before_the_first_is_done_joins_and_others_wait() {
-        let rounds = rounds();
+        let (rounds, _) = rounds();
         rounds.add(3);
         assert!(rounds.may_begin(1, true), "nobody was served before");
         assert!(rounds.may_begin(1, true), "another shard joins");
@@ -137,30 +155,30 @@ mod tests {
 
     #[test]
     fn those_who_were_served_are_waited_for_but_not_for_long() {
-        let rounds = rounds();
-        rounds.add(2);
-        assert!(rounds.may_begin(2, true));
-        std::thread::sleep(Duration::from_millis(4));
-        assert!(rounds.ended(true));
-        rounds.add(2);
-        assert!(rounds.may_begin(2, true), "all are back");
-        std::thread::sleep(Duration::from_millis(4));
-        assert!(rounds.ended(true));
-        rounds.add(1);
-        let began = Instant::now();
-        while !rounds.may_begin(1, true) {
-            assert!(rounds.is_gathering(), "somebody has to look again");
+        let (rounds, clock) = rounds();
+        for (took_us, waited_us) in [(800, 200), (4000, 500)] {
+            for _ in 0..2 {
+                rounds.add(2);
+                assert!(rounds.may_begin(2, true), "all are back");
+                clock.pass(took_us);
+                assert!(rounds.ended(true));
+            }
+            rounds.add(1);
+            clock.pass(waited_us - 1);
+            assert!(!rounds.may_begin(1, true) && rounds.is_gathering(), "somebody has to look again");
+            clock.pass(1);
+            assert!(rounds.may_begin(1, true), "the other one was waited for");
+            assert!(rounds.ended(true));
         }
-        assert!(began.elapsed() >= PATIENCE_MAX / 2, "the other one was waited for");
     }
 
     #[test]
     fn one_alone_does_not_wait() {
-        let rounds = rounds();
+        let (rounds, clock) = rounds();
         for _ in 0..3 {
             rounds.add(1);
             assert!(rounds.may_begin(1, true));
-            std::thread::sleep(Duration::from_millis(2));
+            clock.pass(2000);
             assert!(rounds.ended(true));
         }
     }

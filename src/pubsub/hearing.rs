@@ -186,12 +186,12 @@ impl Core {
             let mut bytes = Vec::new();
             self.take_late(conn, &mut bytes);
             conn.push(&bytes);
-            self.raise_for_push(conn);
         }
     }
 
     /// The same, into a reply that is being written to the connection.
     pub(crate) fn take_late(&mut self, conn: &mut Conn, out: &mut Vec<u8>) {
+        let count = self.hearing.late.len();
         self.hearing.late.retain(|(token, late)| {
             if *token == conn.token {
                 match late {
@@ -204,6 +204,9 @@ impl Core {
             }
             *token != conn.token
         });
+        if self.hearing.late.len() < count {
+            self.raise_for_push(conn);
+        }
     }
 
     /// A connection is a monitor from now on. What came before is told to those who were before.

@@ -13,14 +13,15 @@
 //! mail and before it reads it, and before it carries out what a client has sent. What a client has heard and then did came through one of these, and a message that it heard was in
 //! every post by then.
 //!
-//! **In the order of the publisher.** PUBLISH is carried out on the connection's thread, and comes behind what the connection wrote before, for
-//! that is entered. But what a transaction or a script publishes is published where that runs, perhaps later: so what publishes, in
-//! whichever way, waits until what may have published before it on the same connection is answered.
+//! **In the order of the publisher.** PUBLISH is carried out at once, on the connection's thread; what the connection sent before is
+//! entered then, but perhaps not carried out. And what a transaction or a script publishes is published where that runs: such a unit
+//! may stand in a queue before what the connection sent, which so comes after it, and have published nothing yet. So what publishes, in
+//! whichever way, waits until all that is before it on the same connection is answered.
 //!
 //! **Events of keys** are messages that whoever runs a command publishes while the shards are in its hand, when what it did stands in
 //! the journals: until then they are in its [`Outbox`], as is what a transaction or script publishes. What a unit has to tell comes in one
 //! piece. (How many a PUBLISH within one reaches is how many there are when it is carried out; who is told is who listens when the unit
-//! ends, if there was somebody.) While somebody may listen,
+//! ends, if anybody listened to anything when it published first.) While somebody may listen,
 //! a connection awaits its replies before it changes shard ([`crate::dispatch`]), and writes over several shards are gathered.
 //!
 //! **Onlookers.** A line for monitors and an invalidation are posted like that too: so all monitors see one order, which is one of the effects, and whoever sees a write has its invalidation

@@ -101,9 +101,7 @@ impl<'a> Outside<'a> {
     pub(crate) fn publish(&mut self, sharded: bool, args: Args<'_>, reply: &mut Reply) {
         let kind = if sharded { Kind::Shard } else { Kind::Channel };
         let count = self.shared.exchange.audience(kind, args[1]);
-        if count > 0 {
-            self.told.add(Tale::Published { kind, channel: args[1].into(), payload: args[2].into() });
-        }
+        self.told.publish(&self.shared.exchange, kind, args[1], args[2]);
         reply.integer(count as i64);
     }
 

@@ -25,20 +25,41 @@ pub enum Tale {
     Changes(Changes),
     /// A line for monitors, but for the time.
     Line(Box<[u8]>),
+    /// Something was published, and there was nobody to hear anything.
+    Unheard,
 }
 
 /// What is to be told, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox(Vec<Tale>);
+pub(crate) struct Outbox {
+    tales: Vec<Tale>,
+    /// Whether anybody listened to anything when the first of what is published was.
+    is_heard: Option<bool>,
+}
 
 impl Outbox {
     /// Adds something.
     pub(crate) fn add(&mut self, tale: Tale) {
-        self.0.push(tale);
+        self.tales.push(tale);
+    }
+    /// Adds a message, unless nobody listened when the first one of the same transaction or script was published: who begins to
+    /// listen meanwhile hears all that it publishes, or nothing.
+    pub(crate) fn publish(&mut self, exchange: &Exchange, kind: Kind, channel: &[u8], payload: &[u8]) {
+        if self.is_heard.is_none() {
+            let is_heard = !exchange.is_silent();
+            self.is_heard = Some(is_heard);
+            if !is_heard {
+                self.tales.push(Tale::Unheard);
+            }
+        }
+        if self.is_heard == Some(true) {
+            self.tales.push(Tale::Published { kind, channel: channel.into(), payload: payload.into() });
+        }
     }
     /// What was done is kept nowhere: nobody is told of it.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.tales.clear();
+        self.is_heard = None;
     }
 }
 
@@ -46,15 +67,19 @@ impl Outside<'_> {
     /// Posts what is to be told of what stands in the journals now: see [`Outside::end_unit`].
     #[inline]
     pub(super) fn post(&mut self) {
-        if !self.told.0.is_empty() {
+        if !self.told.tales.is_empty() {
             self.post_all();
         }
     }
 
     #[cold]
     fn post_all(&mut self) {
-        self.shared.exchange.tell(self.told.0.drain(..), |thread| self.mailed[thread] = true);
-        self.told.0.shrink_to(KEPT_MAX);
+        self.told.is_heard = None;
+        if matches!(self.told.tales[..], [Tale::Unheard]) {
+            return self.told.tales.clear();
+        }
+        self.shared.exchange.tell(self.told.tales.drain(..), |thread| self.mailed[thread] = true);
+        self.told.tales.shrink_to(KEPT_MAX);
     }
 }
 
@@ -69,6 +94,7 @@ impl Exchange {
                 }
                 Tale::Changes(changes) => state.invalidate(self, &changes, &mut posted),
                 Tale::Line(line) => state.tell_monitors(self, &line, &mut posted),
+                Tale::Unheard => {}
             }
         }
     }

@@ -4,6 +4,10 @@
 //! raised within one: while a [`Callback`] runs, memory beyond the limit is granted all the same (the next allocation of the script
 //! is refused instead); none of the methods here meets a metamethod; and what a callback wants to raise it
 //! leaves on the stack and gives back as [`Raise`], on which the outermost frame, which holds nothing, acts.
+//!
+//! Nor does a panic unwind through Lua's frames, which know nothing of that: where a callback panics, its outermost frame stops the
+//! unwinding and raises an error, and [`Machine`] goes on unwinding once Lua's frames are left. A server aborts instead; it is
+//! a simulation that ends a thread so, wherever that is.
 #![expect(unsafe_code, reason = "a C library is called")]
 mod machine;
 
@@ -12,6 +16,7 @@ pub(super) use self::machine::Machine;
 use super::host::Host;
 use mlua_sys as ffi;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
 /// A value's place on the stack, from 1; from the top, where it is negative.
@@ -64,7 +69,7 @@ unsafe extern "C-unwind" fn trampoline(state: *mut ffi::lua_State) -> c_int {
     let beside = lua.beside();
     // SAFETY: it lives as long as the machine; the reference ends with the statement.
     let was_lenient = unsafe { std::mem::replace(&mut (*beside).lenient, true) };
-    let outcome = callback(lua);
+    let outcome = lua.contain(|| callback(lua));
     // SAFETY: as above.
     unsafe { (*beside).lenient = was_lenient };
     match outcome {
@@ -80,6 +85,15 @@ impl Lua {
         // SAFETY: it writes a pointer to where it may.
         unsafe { ffi::lua_getallocf(self.0, &raw mut beside) };
         beside.cast()
+    }
+
+    /// Acts for Lua. A panic is kept until Lua's frames are left, and is an error for the script until then.
+    fn contain<T>(self, act: impl FnOnce() -> Result<T, Raise>) -> Result<T, Raise> {
+        catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|cause| {
+            self.with_beside(|beside| beside.panic = Some(cause));
+            self.set_top(0);
+            Err(self.raise_bare(b"the program ends"))
+        })
     }
 
     /// Works with what the machine has beside it. `act` does not call back here.

@@ -72,7 +72,9 @@ impl Bench<'_> {
         let aborted = self.carry_out(shards, batch, act, Into { reply, waits, needs: &mut *needs, is_share });
         self.end(shards, batch, is_share);
         if let Some(before) = before {
-            self.look_back(shards, batch, &before, needs);
+            // Of a transaction that is given up the client learns that a watched key has changed, whichever that is.
+            let slots = if aborted { None } else { slots_of(batch) };
+            self.look_back(shards, slots.as_deref(), &before, needs);
         }
         aborted
     }
@@ -90,13 +92,12 @@ impl Bench<'_> {
     }
 
     /// What must be committed before the replies may be seen: what was done, or what was last done to the keys that were looked at.
-    fn look_back(&self, shards: &mut [Box<Shard>], batch: &Batch, before: &[u64], needs: &mut Needs) {
+    fn look_back(&self, shards: &mut [Box<Shard>], slots: Option<&[u16]>, before: &[u64], needs: &mut Needs) {
         let journal = &self.outside.shared.journal;
-        let slots = slots_of(batch);
         for (shard, before) in shards.iter_mut().zip(before) {
             let index = shard.index as u16;
             let Some(tail) = &mut shard.tail else { continue };
-            let lsn = tail.look_back(*before, slots.as_deref());
+            let lsn = tail.look_back(*before, slots);
             needs.raise(Point { shard: index, lsn }, journal);
         }
     }

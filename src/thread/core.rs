@@ -95,6 +95,8 @@ pub struct Core {
     pub pool: Pool,
     /// The run that the connection at hand is filling, and its shard.
     pub open: Option<(usize, Box<Run>)>,
+    /// That connection had unanswered commands elsewhere when it was opened.
+    pub(crate) open_is_ahead: bool,
     /// Shards whose queue got something: their owner may sleep.
     pub nudged: Vec<bool>,
     /// A queue got something, or a strand of another is in hand.
@@ -192,6 +194,7 @@ impl Core {
             now_ms: 0,
             pool: Pool::new(),
             open: None,
+            open_is_ahead: false,
             nudged: vec![false; count],
             unsettled: false,
             lent: Lent::default(),

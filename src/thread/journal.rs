@@ -2,6 +2,7 @@
 use super::Thread;
 use super::conn::Conn;
 use super::core::Core;
+use crate::chaos::Break;
 use crate::coordinate::batch::Act;
 use crate::coordinate::unasked::Errand;
 use crate::coordinate::unit::Kind;
@@ -13,6 +14,7 @@ use crate::persist::keeper::policy_of;
 use crate::persist::marks::Mark;
 use crate::persist::rewrite;
 use shards::shard::Shard;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,16 +60,18 @@ impl Core {
 
     /// Whether what a connection has to be sent may go. If not, it is kept, and looked at again when more is committed.
     #[inline]
-    pub(crate) fn may_send(&mut self, conn: &mut Conn) -> bool {
+    pub fn may_send(&mut self, conn: &mut Conn) -> bool {
         conn.needs.is_empty() || self.is_committed_for(conn)
     }
 
     fn is_committed_for(&mut self, conn: &mut Conn) -> bool {
         let journal = &self.shared.journal;
-        if conn.needs.are_met(journal) {
+        if conn.needs.are_met(journal) || crate::chaos::breaks(Break::Commit) {
             return true;
         }
+        crate::chaos::point();
         journal.hold(self.id);
+        crate::chaos::point();
         if conn.needs.are_met(journal) {
             return true;
         }
@@ -96,7 +100,7 @@ impl Core {
     /// What was kept is looked at again, if it was told that more is committed since it was looked at last. Now and then in any case: a connection may
     /// have been closed meanwhile.
     #[inline]
-    pub(crate) fn look_at_held(&mut self) {
+    pub fn look_at_held(&mut self) {
         if self.held.is_empty() {
             return;
         }
@@ -154,13 +158,39 @@ impl Core {
     }
 }
 
+/// What needs no driver of it: the simulation does it as the loop does.
+impl Core {
+    /// Hands over what was done in this turn: what is to be done with files then, [`Core::next_job`] tells.
+    pub fn collect_jobs(&mut self) {
+        self.take_own_tail();
+        self.jobs.extend(self.shared.journal.kicked_jobs());
+        self.jobs.extend(self.shared.journal.gathered_jobs());
+    }
+
+    /// Something to be done with a file.
+    pub fn next_job(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// A job is done, well or not; the threads that sleep and keep replies back which may go now. This one looks at its own in this turn.
+    pub fn job_done(&mut self, job: Job, result: std::io::Result<()>) -> SmallVec<[usize; 8]> {
+        let shared = Arc::clone(&self.shared);
+        let (next, is_more_committed) = shared.journal.done(job, result);
+        self.jobs.extend(next);
+        crate::chaos::point();
+        if !is_more_committed || crate::chaos::breaks(Break::Telling) {
+            return SmallVec::new();
+        }
+        let sleeps = |thread: &usize| *thread != self.id && shared.mailboxes[*thread].is_asleep();
+        shared.journal.holders().filter(sleeps).collect()
+    }
+}
+
 impl Thread {
     /// Hands over what was done in this turn, and has it written.
     pub(super) fn write_journal(&mut self) {
-        self.core.take_own_tail();
-        self.core.jobs.extend(self.core.shared.journal.kicked_jobs());
-        self.core.jobs.extend(self.core.shared.journal.gathered_jobs());
-        while let Some(job) = self.core.jobs.pop_front() {
+        self.core.collect_jobs();
+        while let Some(job) = self.core.next_job() {
             self.start(job);
         }
         self.core.look_at_held();
@@ -225,24 +255,10 @@ impl Thread {
         took_ms
     }
 
-    /// A job is done, well or not.
+    /// A job is done, well or not. The threads that this concerns are woken at once: the rest of this turn may be long.
     fn done(&mut self, job: Job, result: std::io::Result<()>) {
-        let shared = Arc::clone(&self.core.shared);
-        let (next, is_more_committed) = shared.journal.done(job, result);
-        self.core.jobs.extend(next);
-        if is_more_committed {
-            self.tell_holders();
-        }
-    }
-
-    /// Wakes the other threads that keep replies back, at once: the rest of this turn may be long. This one looks at its own in this turn.
-    fn tell_holders(&self) {
-        for thread in self.core.shared.journal.holders() {
-            let mailbox = &self.core.shared.mailboxes[thread];
-            if thread != self.core.id
-                && mailbox.is_asleep()
-                && let Some(waker) = mailbox.waker()
-            {
+        for thread in self.core.job_done(job, result) {
+            if let Some(waker) = self.core.shared.mailboxes[thread].waker() {
                 waker.wake();
             }
         }

@@ -1,6 +1,7 @@
 //! The dataset that lives make: the operations whose values stand in it, and the bases that hold it.
 use crate::disk::Disk;
 use braid::persist::manifest::Directory;
+use shards::effects::{Effects, Listen};
 use shards::slot::{shard_of_slot, slot_of};
 use std::io;
 use std::path::PathBuf;
@@ -52,4 +53,9 @@ pub(crate) fn keys_of(shard_count: usize) -> Vec<Vec<String>> {
         }
     }
     keys
+}
+
+/// Effects that are written down.
+pub(crate) fn recording() -> Effects {
+    Effects::new(Listen { records: true, ..Listen::default() })
 }

@@ -1,7 +1,8 @@
 //! One life of a server: shards, connections that pipeline, units, marks, rewrites; everything that the journals see of it.
-use crate::dataset::{KEYS, OpId, keys_of, name, write_base};
+use crate::dataset::{KEYS, OpId, keys_of, name, recording, write_base};
 use crate::dice::Dice;
 use crate::disk::Disk;
+use crate::watch::Watch;
 use braid::persist::epoch::{begin, end, make_piece};
 use braid::persist::files::JournalFile;
 use braid::persist::format::Policy;
@@ -9,7 +10,6 @@ use braid::persist::journal::{Job, Journal};
 use braid::persist::manifest::{Directory, Manifest};
 use braid::persist::needs::Needs;
 use braid::persist::record::{Ties, seal};
-use shards::effects::{Effects, Listen};
 use shards::shard::Shard;
 use shards::slot::slot_of;
 use shards::tail::Point;
@@ -105,6 +105,9 @@ pub(crate) struct Life {
     relaxed: usize,
     conns: Vec<Conn>,
     jobs: Vec<Job>,
+    watch: Watch,
+    /// Writes that waited for others.
+    pub(crate) gathered: usize,
     cuts: Vec<Cut>,
     rewrite: Option<Rewrite>,
     /// Its disk fails now and then.
@@ -155,6 +158,10 @@ impl Life {
             journal.begin_shard(shard, file, policy);
         }
         let is_clumsy = dice.once_in(4);
+        let watch = Watch::default();
+        if dice.once_in(2) {
+            journal.gather(Box::new(watch.clone()));
+        }
         Ok(Life {
             number,
             is_clumsy,
@@ -171,6 +178,8 @@ impl Life {
             relaxed: 0,
             conns: (0..CONNS).map(|_| Conn::default()).collect(),
             jobs: Vec::new(),
+            watch,
+            gathered: 0,
             cuts: Vec::new(),
             rewrite: None,
             last: vec![[None; KEYS]; count],
@@ -210,12 +219,15 @@ impl Life {
         if disk.is_dead() {
             return;
         }
+        // Nobody is waited for any longer.
+        self.watch.pass(1_000_000);
         self.has_stopped = self.journal.write_out(&mut self.shards)
             && end(&self.directory, &mut self.manifest, &self.journal).is_ok()
             && !disk.is_dead();
     }
 
     fn step(&mut self, disk: &Disk) {
+        self.watch.pass(self.dice.below(100));
         match self.dice.below(43) {
             41.. => self.ask_the_disk(),
             40 => {
@@ -231,6 +243,9 @@ impl Life {
                 let shard = self.dice.below(self.shards.len());
                 self.jobs.extend(self.journal.take_tail(&mut self.shards[shard]));
                 self.jobs.extend(self.journal.kicked_jobs());
+                let gathered = self.journal.gathered_jobs();
+                self.gathered += gathered.len();
+                self.jobs.extend(gathered);
             }
             27..33 => self.do_a_job(disk),
             33..37 => self.look_at_replies(),
@@ -542,8 +557,4 @@ impl Life {
         self.journal.rebased(ends);
         Ok(())
     }
-}
-
-fn recording() -> Effects {
-    Effects::new(Listen { records: true, ..Listen::default() })
 }

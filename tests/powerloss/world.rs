@@ -23,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) stopped: usize,
     /// How often somebody was told that all is on the disk.
     pub(crate) told: usize,
+    /// How often a sync waited for those whom another had served.
+    pub(crate) gathered: usize,
     pub(crate) acknowledged: usize,
     pub(crate) failure: Option<String>,
 }
@@ -80,6 +82,7 @@ fn play(seed: u64, is_liar: bool, seen: &mut Seen) -> Result<(), String> {
             disk.set_fuse(dice.once_in(2).then(|| dice.within(1..=60)));
             next.run(dice.within(10..=300), &disk);
             seen.told += next.asked;
+            seen.gathered += next.gathered;
             if dice.once_in(4) && !disk.is_dead() {
                 next.stop(&disk);
                 seen.stopped += usize::from(next.has_stopped);

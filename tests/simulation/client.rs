@@ -113,6 +113,8 @@ pub(crate) struct Scene {
     pub(crate) lists: usize,
     /// Some listen to messages.
     pub(crate) has_news: bool,
+    /// Some send scripts.
+    pub(crate) has_scripts: bool,
 }
 
 /// A script of random commands. Every value written is another, so that a reader can tell whose it has seen.
@@ -137,10 +139,11 @@ pub(crate) fn script(client: usize, scene: Scene, length: usize, dice: &mut Dice
             continue;
         }
         match dice.below(if taste == 0 { 4 } else { 6 }) {
+            _ if scene.has_scripts && dice.once_in(3) => ops.push(scripted(scene, value, dice)),
             _ if scene.has_news && dice.once_in(3) => ops.push(Op::Publish(value)),
             0..4 => ops.push(plain(taste, keys, value, dice)),
-            4 => transaction(&mut ops, keys, value, dice),
-            _ => guarded(&mut ops, keys, value, dice),
+            4 => transaction(&mut ops, scene, value, dice),
+            _ => guarded(&mut ops, scene, value, dice),
         }
     }
     ops
@@ -148,16 +151,14 @@ pub(crate) fn script(client: usize, scene: Scene, length: usize, dice: &mut Dice
 
 /// Something about lists: by those who wait, and by those who feed them, without a transaction and within one.
 fn listed(ops: &mut Vec<Op>, scene: Scene, waits: bool, value: u32, dice: &mut Dice) {
-    let Scene { keys, lists, has_news } = scene;
+    let Scene { keys, lists, .. } = scene;
     let list = |dice: &mut Dice| (keys + dice.below(lists)) as Key;
-    let simple = |dice: &mut Dice| match dice.below(9) {
-        0..4 => Op::Push(list(dice), value),
-        4 => Op::Len(list(dice)),
-        5 => Op::Range(list(dice)),
-        6 => Op::Move(list(dice), list(dice)),
-        7 if has_news => Op::Publish(value),
-        7 => Op::Set(one(keys, dice), value),
-        _ => Op::RenameList(list(dice), list(dice)),
+    let simple = |dice: &mut Dice| {
+        if scene.has_scripts && dice.once_in(3) {
+            scripted(scene, value, dice)
+        } else {
+            simply_listed(scene, value, dice)
+        }
     };
     match dice.below(5) {
         0 | 1 if waits => {
@@ -176,6 +177,39 @@ fn listed(ops: &mut Vec<Op>, scene: Scene, waits: bool, value: u32, dice: &mut D
         }
         _ => ops.push(simple(dice)),
     }
+}
+
+fn simply_listed(scene: Scene, value: u32, dice: &mut Dice) -> Op {
+    let Scene { keys, lists, has_news, .. } = scene;
+    let list = |dice: &mut Dice| (keys + dice.below(lists)) as Key;
+    match dice.below(9) {
+        0..4 => Op::Push(list(dice), value),
+        4 => Op::Len(list(dice)),
+        5 => Op::Range(list(dice)),
+        6 => Op::Move(list(dice), list(dice)),
+        7 if has_news => Op::Publish(value),
+        7 => Op::Set(one(keys, dice), value),
+        _ => Op::RenameList(list(dice), list(dice)),
+    }
+}
+
+/// A script of a few commands, of which some are several in one.
+fn scripted(scene: Scene, value: u32, dice: &mut Dice) -> Op {
+    let Scene { keys, lists, has_news, .. } = scene;
+    let mut ops = Vec::new();
+    for number in 0..dice.within(1..=3) as u32 {
+        // Each value is another: none is pushed twice.
+        let value = value + number * 200;
+        let list = |dice: &mut Dice| (keys + dice.below(lists)) as Key;
+        ops.push(match dice.below(8) {
+            0 if has_news => Op::Publish(value),
+            0..3 if lists > 0 => Op::Carry(list(dice), list(dice)),
+            3..6 if lists > 0 => simply_listed(scene, value, dice),
+            0..3 => Op::Swap(one(keys, dice), one(keys, dice)),
+            _ => plain(0, keys, value, dice),
+        });
+    }
+    Op::Script { ops, is_local: dice.once_in(2) }
 }
 
 fn one(keys: usize, dice: &mut Dice) -> Key {
@@ -217,15 +251,17 @@ fn plain(taste: usize, keys: usize, value: u32, dice: &mut Dice) -> Op {
     }
 }
 
-fn transaction(ops: &mut Vec<Op>, keys: usize, value: u32, dice: &mut Dice) {
+fn transaction(ops: &mut Vec<Op>, scene: Scene, value: u32, dice: &mut Dice) {
     ops.push(Op::Multi);
     for _ in 0..dice.within(0..=3) {
-        ops.push(plain(0, keys, value, dice));
+        let is_script = scene.has_scripts && dice.once_in(3);
+        ops.push(if is_script { scripted(scene, value, dice) } else { plain(0, scene.keys, value, dice) });
     }
     ops.push(if dice.once_in(8) { Op::Discard } else { Op::Exec });
 }
 
-fn guarded(ops: &mut Vec<Op>, keys: usize, value: u32, dice: &mut Dice) {
+fn guarded(ops: &mut Vec<Op>, scene: Scene, value: u32, dice: &mut Dice) {
+    let keys = scene.keys;
     ops.push(Op::Watch(some(keys, dice)));
     if dice.once_in(2) {
         ops.push(plain(0, keys, value, dice));
@@ -233,5 +269,5 @@ fn guarded(ops: &mut Vec<Op>, keys: usize, value: u32, dice: &mut Dice) {
     if dice.once_in(6) {
         ops.push(Op::Unwatch);
     }
-    transaction(ops, keys, value, dice);
+    transaction(ops, scene, value, dice);
 }

@@ -1,4 +1,7 @@
-//! The model: what a single-threaded Redis would answer, for a handful of commands on strings and lists, and for messages.
+//! The model: what a single-threaded Redis would answer, for a handful of commands on strings and lists, for scripts of them, and for
+//! messages.
+use crate::durable::Dataset;
+use crate::scripts::eval;
 
 /// A key, by number.
 pub(crate) type Key = u8;
@@ -37,6 +40,15 @@ pub(crate) enum Op {
     Publish(u32),
     Subscribe,
     Unsubscribe,
+    /// A script that carries these out, and says of which keys it is if it is local.
+    Script {
+        ops: Vec<Op>,
+        is_local: bool,
+    },
+    /// In a script: what is taken off the left of one list is put to the right of another, in two steps.
+    Carry(Key, Key),
+    /// In a script: two strings change places, in four steps.
+    Swap(Key, Key),
 }
 
 /// The channel of all messages.
@@ -88,8 +100,24 @@ impl Op {
             Op::Publish(value) => words(&["PUBLISH", CHANNEL, &value.to_string()]),
             Op::Subscribe => words(&["SUBSCRIBE", CHANNEL]),
             Op::Unsubscribe => words(&["UNSUBSCRIBE", CHANNEL]),
+            Op::Script { ops, is_local } => eval(ops, *is_local, names),
+            Op::Carry(..) | Op::Swap(..) => unreachable!("only scripts do that"),
         };
         words.into_iter().map(String::into_bytes).collect()
+    }
+
+    /// The keys of a command of a script.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        match self {
+            Op::Get(key) | Op::Set(key, _) | Op::Append(key, _) | Op::Incr(key) => vec![*key],
+            Op::Push(key, _) | Op::Len(key) | Op::Range(key) => vec![*key],
+            Op::MGet(keys) | Op::Del(keys) | Op::Exists(keys) => keys.clone(),
+            Op::MSet(pairs) | Op::MSetNx(pairs) => pairs.iter().map(|(key, _)| *key).collect(),
+            Op::Rename(from, to) | Op::Move(from, to) | Op::RenameList(from, to) => vec![*from, *to],
+            Op::Carry(from, to) | Op::Swap(from, to) => vec![*from, *to],
+            Op::Ping | Op::Publish(_) => Vec::new(),
+            op => unreachable!("{op:?} is not for scripts"),
+        }
     }
 }
 
@@ -143,6 +171,11 @@ impl Model {
         let lists = vec![Vec::new(); keys];
         let waiting = Vec::new();
         Model { values: vec![None; keys], lists, waiting, sessions: vec![Session::default(); clients] }
+    }
+
+    /// Whether a dataset is this one's.
+    pub(crate) fn holds(&self, found: &Dataset) -> bool {
+        self.values == found.values && self.lists == found.lists
     }
 
     /// Whether a client waits.
@@ -233,8 +266,8 @@ impl Model {
         if dirty {
             return "*-1\r\n".to_owned();
         }
-        let replies = queued.iter().map(|index| self.run(&ops[*index], ready, told)).collect::<Vec<_>>();
-        format!("*{}\r\n{}", queued.len(), replies.concat())
+        let ops: Vec<&Op> = queued.iter().map(|index| &ops[*index]).collect();
+        self.run_all(&ops, ready, told)
     }
 
     /// Takes from the first list that has something, or waits for one.
@@ -290,6 +323,17 @@ impl Model {
         }
     }
 
+    /// Runs what is one unit; the list of the replies. How many a message reaches is how many listen when it is published, who is told
+    /// is who listens at the end of the unit: only that is what there is but once.
+    fn run_all(&mut self, ops: &[&Op], ready: &mut Vec<Key>, told: &mut Vec<(u32, Vec<usize>)>) -> String {
+        let mut run = |op: &&Op| match (self.run(op, ready, told), op) {
+            (_, Op::Publish(_)) => format!("{ANY_COUNT}\r\n"),
+            (reply, _) => reply,
+        };
+        let replies: Vec<String> = ops.iter().map(&mut run).collect();
+        format!("*{}\r\n{}", ops.len(), replies.concat())
+    }
+
     fn run(&mut self, op: &Op, ready: &mut Vec<Key>, told: &mut Vec<(u32, Vec<usize>)>) -> String {
         match op {
             Op::Push(key, value) => {
@@ -302,7 +346,13 @@ impl Model {
                 let values: Vec<_> = list.iter().map(|value| bulk(Some(&value.to_string()))).collect();
                 format!("*{}\r\n{}", values.len(), values.concat())
             }
-            Op::Move(from, to) => self.take(&[*from], Some(*to), ready).unwrap_or_else(|| bulk(None)),
+            Op::Script { ops, .. } => {
+                let ops: Vec<&Op> = ops.iter().collect();
+                self.run_all(&ops, ready, told)
+            }
+            Op::Move(from, to) | Op::Carry(from, to) => {
+                self.take(&[*from], Some(*to), ready).unwrap_or_else(|| bulk(None))
+            }
             Op::RenameList(from, to) if self.lists[usize::from(*from)].is_empty() => {
                 debug_assert!(usize::from(*to) < self.lists.len(), "a list");
                 NO_SUCH_KEY.to_owned()
@@ -382,6 +432,15 @@ impl Model {
                     OK.to_owned()
                 }
             },
+            Op::Swap(one, other) => {
+                let values = [one, other].map(|key| self.value(*key).map(str::to_owned));
+                if values != [None, None] {
+                    let [first, second] = values;
+                    self.put(*one, second);
+                    self.put(*other, first);
+                }
+                OK.to_owned()
+            }
             Op::Unwatch => OK.to_owned(),
             _ => unreachable!("{op:?} is not for strings, or not queued"),
         }
@@ -404,6 +463,8 @@ pub(crate) fn key_word(key: Key) -> String {
     format!("#{key}\r\n")
 }
 
+/// A line that stands for any number.
+pub(crate) const ANY_COUNT: &str = ":?";
 /// Nothing came in time.
 pub(crate) const IN_VAIN: &str = "*-1\r\n";
 

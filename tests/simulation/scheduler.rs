@@ -12,6 +12,8 @@ const STEPS_MAX: u64 = 3_000_000;
 pub(crate) enum End {
     /// All clients have all their replies.
     Done,
+    /// The disk is gone, and the server with it.
+    Dark,
     /// Somebody waits, and nobody is left to wake anybody.
     Deadlock,
     /// Everybody runs, and nobody gets on.
@@ -23,7 +25,7 @@ pub(crate) enum End {
 /// What a thread unwinds with when the simulation is over: no failure of its own.
 pub(crate) struct Over;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Task {
     Ready,
     /// In the kernel, with clients that have something to send or not.
@@ -35,8 +37,11 @@ enum Task {
     },
 }
 
+#[derive(Debug)]
 struct State {
     dice: Dice,
+    /// Who ran when, mixed into one number.
+    trace: u64,
     /// A thread goes on for so many points on average.
     stay: usize,
     tasks: Vec<Task>,
@@ -48,6 +53,7 @@ struct State {
 }
 
 /// The scheduler of one simulation.
+#[derive(Debug)]
 pub(crate) struct Scheduler {
     state: Mutex<State>,
     current: AtomicUsize,
@@ -56,12 +62,15 @@ pub(crate) struct Scheduler {
 }
 
 const NOBODY: usize = usize::MAX;
+/// An odd number that mixes well.
+const MIXER: u64 = 0x2545_f491_4f6c_dd1d;
 
 impl Scheduler {
     pub(crate) fn new(mut dice: Dice, threads: usize, clients: usize) -> Scheduler {
         let stay = dice.pick(&[1, 2, 4, 8, 16, 64]);
         let state = State {
             dice,
+            trace: 0,
             stay,
             tasks: vec![Task::Ready; threads],
             woken: vec![false; threads],
@@ -183,6 +192,16 @@ impl Scheduler {
         self.state().end.clone()
     }
 
+    /// Whether it has come.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// Who ran when, mixed into one number.
+    pub(crate) fn trace(&self) -> u64 {
+        self.state().trace
+    }
+
     /// Steps so far.
     pub(crate) fn steps(&self) -> u64 {
         self.state().steps
@@ -227,6 +246,7 @@ impl State {
             return None;
         }
         let chosen = self.dice.below(ready);
+        self.trace = (self.trace.rotate_left(5) ^ steps ^ (chosen as u64) << 32).wrapping_mul(MIXER);
         (0..self.tasks.len()).filter(|index| can_run(&self.tasks[*index])).nth(chosen)
     }
 

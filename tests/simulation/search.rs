@@ -2,7 +2,8 @@
 //!
 //! Wing and Gong's search, with Lowe's memory of dead ends: take any command whose connection has nothing before it and that
 //! was sent before anything left over was answered; if the model answers the same, go on from there.
-use crate::model::{IN_VAIN, Model, Op};
+use crate::durable::Dataset;
+use crate::model::{ANY_COUNT, IN_VAIN, Model, Op};
 use std::collections::HashSet;
 
 /// What a client has seen.
@@ -20,8 +21,9 @@ pub(crate) struct History {
     pub(crate) has_left: bool,
 }
 
-/// Whether there is such an order; if not, how many commands of each client the longest one explains.
-pub(crate) fn explain(histories: &[History], keys: usize) -> Result<(), Vec<usize>> {
+/// Whether there is such an order; if not, how many commands of each client the longest one explains. Of a server that is gone, `found` is what came
+/// back: all that was answered has been done then, and of the rest some, each command and transaction whole.
+pub(crate) fn explain(histories: &[History], keys: usize, found: Option<&Dataset>) -> Result<(), Vec<usize>> {
     let heard = histories.iter().flat_map(|history| &history.heard);
     let first_heard =
         |value: u32| heard.clone().filter(|(_, other)| *other == value).map(|(at, _)| *at).min();
@@ -30,7 +32,7 @@ pub(crate) fn explain(histories: &[History], keys: usize) -> Result<(), Vec<usiz
         let mut seen_at: Vec<u64> = vec![u64::MAX; history.ops.len() + 1];
         for (index, op) in history.ops.iter().enumerate().rev() {
             let answered = history.answered.get(index).map(|(at, _)| *at);
-            let heard = if let Op::Publish(value) = op { first_heard(*value) } else { None };
+            let heard = published(op).filter_map(first_heard).min();
             let earliest = answered.into_iter().chain(heard).min().unwrap_or(u64::MAX);
             seen_at[index] = seen_at[index + 1].min(earliest);
         }
@@ -38,9 +40,16 @@ pub(crate) fn explain(histories: &[History], keys: usize) -> Result<(), Vec<usiz
     });
     let count = histories.len();
     let seen_at = seen_at.collect();
-    let mut search = Search { histories, seen_at, dead_ends: HashSet::new(), longest: vec![0; count] };
+    let longest = vec![0; count];
+    let mut search = Search { histories, seen_at, found, dead_ends: HashSet::new(), longest };
     let start = State { at: vec![0; count], heard: vec![0; count], model: Model::new(keys, count) };
     if search.go_on(start) { Ok(()) } else { Err(search.longest) }
+}
+
+/// What a command publishes.
+fn published(op: &Op) -> impl Iterator<Item = u32> {
+    let ops = if let Op::Script { ops, .. } = op { &ops[..] } else { std::slice::from_ref(op) };
+    ops.iter().filter_map(|op| if let Op::Publish(value) = op { Some(*value) } else { None })
 }
 
 /// How far an order has got.
@@ -57,6 +66,8 @@ struct Search<'a> {
     histories: &'a [History],
     /// For each client and command, when somebody first knew that it or one behind it was carried out.
     seen_at: Vec<Vec<u64>>,
+    /// What came back of a server that is gone.
+    found: Option<&'a Dataset>,
     dead_ends: HashSet<State>,
     longest: Vec<usize>,
 }
@@ -65,9 +76,10 @@ impl Search<'_> {
     fn go_on(&mut self, state: State) -> bool {
         let histories = self.histories;
         let mut each = histories.iter().enumerate();
-        if each.all(|(client, history)| {
+        let is_explained = each.all(|(client, history)| {
             state.at[client] >= history.answered.len() && state.heard[client] >= history.heard.len()
-        }) {
+        });
+        if is_explained && self.found.is_none_or(|found| state.model.holds(found)) {
             return true;
         }
         if state.at.iter().sum::<usize>() > self.longest.iter().sum() {
@@ -109,7 +121,7 @@ impl Search<'_> {
         let replies = step.reply.into_iter().map(|reply| (client, reply));
         for (client, reply) in replies.chain(step.served) {
             let seen = self.histories[client].answered.get(next.at[client]);
-            if seen.is_some_and(|(_, seen)| *seen != reply) {
+            if seen.is_some_and(|(_, seen)| !agrees(seen, &reply)) {
                 return None;
             }
             next.at[client] += 1;
@@ -119,13 +131,23 @@ impl Search<'_> {
                 let History { heard, has_left, .. } = &self.histories[listener];
                 match heard.get(next.heard[listener]) {
                     Some((_, heard)) if *heard != message => return None,
-                    None if !has_left => return None,
+                    None if !has_left && self.found.is_none() => return None,
                     _ => next.heard[listener] += 1,
                 }
             }
         }
         Some(next)
     }
+}
+
+/// Whether a reply is what the model says, as far as that says it.
+fn agrees(seen: &str, reply: &str) -> bool {
+    let is_any = |line: &str| line.starts_with(':');
+    let agree = |(seen, reply): (&str, &str)| seen == reply || reply == ANY_COUNT && is_any(seen);
+    seen == reply
+        || reply.contains(ANY_COUNT)
+            && seen.lines().count() == reply.lines().count()
+            && seen.lines().zip(reply.lines()).all(agree)
 }
 
 /// A client has waited in vain, if that is what it was told, or it is gone.
@@ -159,7 +181,7 @@ pub(crate) fn tell(histories: &[History], names: &[String]) -> String {
         let heard = history.heard.iter();
         lines.extend(heard.map(|(at, message)| (*at, format!("client {client} heard {message}"))));
     }
-    lines.sort();
+    lines.sort_by_key(|(time, _)| *time);
     lines.iter().map(|(time, line)| format!("{time:>8} {line}\n")).collect()
 }
 
@@ -168,7 +190,7 @@ mod tests {
     use super::*;
 
     fn is_explained(histories: &[History], keys: usize) -> bool {
-        explain(histories, keys).is_ok()
+        explain(histories, keys, None).is_ok()
     }
 
     fn history(ops: &[Op], times: &[(u64, u64, &str)]) -> History {

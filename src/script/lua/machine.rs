@@ -5,7 +5,9 @@ use crate::script::host::Host;
 use crate::script::library::Loading;
 use mlua_sys as ffi;
 use std::alloc::Layout;
+use std::any::Any;
 use std::ffi::{CStr, c_int, c_void};
+use std::panic::resume_unwind;
 use std::ptr::null_mut;
 
 /// Bytes that a machine may hold.
@@ -25,6 +27,8 @@ pub(in crate::script) struct Beside {
     /// A callback is running: memory is granted beyond the limit.
     pub(super) lenient: bool,
     pub(super) host: *mut c_void,
+    /// What a callback panicked with.
+    pub(super) panic: Option<Box<dyn Any + Send>>,
     /// What the code of a library that is being loaded has registered so far.
     pub(in crate::script) loading: Option<Loading>,
     /// The state of `math.random`: 48 bits.
@@ -120,6 +124,7 @@ impl Machine {
             bytes: 0,
             lenient: true,
             host: null_mut(),
+            panic: None,
             loading: None,
             dice: 0x1234_ABCD_330E,
             json: Default::default(),
@@ -194,6 +199,13 @@ impl Machine {
         let status = unsafe { ffi::lua_pcall(state, arguments, results, handler) };
         // SAFETY: as above.
         unsafe { (*self.beside).lenient = true };
+        // SAFETY: as above.
+        if let Some(cause) = unsafe { (*self.beside).panic.take() } {
+            // Lua's frames are left.
+            // SAFETY: as above.
+            unsafe { (*self.beside).host = null_mut() };
+            resume_unwind(cause);
+        }
         if status == 0 { Ended::Well } else { Ended::Error }
     }
 
