@@ -209,7 +209,9 @@ impl Core {
             return;
         }
         if let Ok(entry) = admitted
-            && (self.is_listened_to() || self.shared.journal.is_on() && writes_now(conn, entry))
+            && (conn.publishes
+                || self.is_listened_to()
+                || self.shared.journal.is_on() && writes_now(conn, entry))
             && self.runs_ahead(conn, entry, args)
         {
             conn.hold = Some(Hold::Order);
@@ -330,7 +332,11 @@ impl Core {
             }
             Route::Server => self.call_server(conn, entry, args),
             Route::Desk => self.call_desk(conn, entry, args),
-            Route::Keys | Route::NoKeys | Route::Script => self.enter_many(conn, entry, args),
+            Route::Keys | Route::NoKeys => self.enter_many(conn, entry, args),
+            Route::Script => {
+                self.enter_many(conn, entry, args);
+                conn.publishes |= conn.has_pending() && self.publishes_somewhere(entry, args);
+            }
         }
     }
 

@@ -298,6 +298,7 @@ impl Core {
             let author = Author { transaction: Some(transcript), ..conn.author() };
             plan.run.batch.author = Some(Arc::new(author));
         }
+        let publishes = count > 1 && self.batch_may_publish(&plan.run.batch);
         if plan.shards.len() == 1 {
             self.enter_whole(conn, plan, watching);
         } else {
@@ -305,6 +306,7 @@ impl Core {
             let shared = Arc::clone(&self.shared);
             shared.spanning.marked(self.id, || self.enter_spanning(conn, plan, watching));
         }
+        conn.publishes |= publishes && conn.has_pending();
     }
 
     /// Enters what was planned into several shards.
@@ -394,14 +396,18 @@ impl Core {
     pub(crate) fn publishes_next(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
         match &conn.session.multi {
             Some(multi) => entry.spec.name == "exec" && self.batch_may_publish(&multi.run.batch),
-            None => match entry.handler {
-                // One that is entered into all queues comes behind all that was entered before anyway.
-                Handler::Script(command) => {
-                    let scripts = &self.shared.scripts;
-                    self.scripting.may_publish(scripts, command, args) == (true, true)
-                }
-                _ => is_publish(entry),
-            },
+            None => is_publish(entry) || self.publishes_somewhere(entry, args),
+        }
+    }
+
+    /// Whether a script may publish something where others do not have to come by: one that is entered into all queues comes behind all
+    /// that was entered before, and before all that is later.
+    pub(crate) fn publishes_somewhere(&mut self, entry: &Entry, args: Args<'_>) -> bool {
+        match entry.handler {
+            Handler::Script(command) => {
+                self.scripting.may_publish(&self.shared.scripts, command, args) == (true, true)
+            }
+            _ => false,
         }
     }
 

@@ -16,7 +16,8 @@
 //! **In the order of the publisher.** PUBLISH is carried out at once, on the connection's thread; what the connection sent before is
 //! entered then, but perhaps not carried out. And what a transaction or a script publishes is published where that runs: such a unit
 //! may stand in a queue before what the connection sent, which so comes after it, and have published nothing yet. So what publishes, in
-//! whichever way, waits until all that is before it on the same connection is answered.
+//! whichever way, waits until all that is before it on the same connection is answered; and so does what comes behind a transaction or
+//! script that publishes and is unanswered, for who sees its effect may publish before that does.
 //!
 //! **Events of keys** are messages that whoever runs a command publishes while the shards are in its hand, when what it did stands in
 //! the journals: until then they are in its [`Outbox`], as is what a transaction or script publishes. What a unit has to tell comes in one

@@ -217,6 +217,8 @@ pub struct Conn {
     first_sequence: u64,
     /// Why it reads no further.
     pub hold: Option<Hold>,
+    /// Something unanswered publishes messages when it is carried out, on some shards: nothing may take effect on others before.
+    pub publishes: bool,
     /// Its ticket, while it waits.
     pub ticket: Option<u64>,
     /// Commands of the server that wait for the shards' verdict on their transaction.
@@ -282,6 +284,7 @@ impl Conn {
             pending: VecDeque::new(),
             first_sequence: 0,
             hold: None,
+            publishes: false,
             ticket: None,
             deferred: None,
             given_up: false,
@@ -467,6 +470,7 @@ impl Conn {
             self.held.clear();
             self.held.shrink_to(64 * 1024);
             self.held_start = 0;
+            self.publishes = false;
         }
     }
 

@@ -14,7 +14,7 @@
 mod tests;
 
 use super::Line;
-use super::run::Run;
+use super::run::{Run, in_and_out};
 
 const HEADER_BYTES: usize = 8;
 
@@ -29,6 +29,8 @@ impl Default for Intset {
         Intset::new()
     }
 }
+
+in_and_out!(Intset);
 
 impl Intset {
     /// One without integers.
@@ -92,50 +94,6 @@ impl Intset {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.0.memory_bytes(self.total())
-    }
-
-    /// Gives the address away, whose three low bits are clear; the intset lives on in it. One with something before it moves
-    /// to an allocation of its own first.
-    #[inline]
-    #[must_use]
-    pub fn into_address(self) -> u64 {
-        let alone = if self.0.is_plain() { self } else { Intset::copy_of(self.as_bytes()) };
-        alone.into_run().into_address()
-    }
-
-    /// The intset at an address that [`Intset::into_address`] gave.
-    ///
-    /// # Safety
-    /// Nobody else has turned the address back: it owns what it points to.
-    #[inline]
-    #[must_use]
-    pub unsafe fn from_address(address: u64) -> Intset {
-        Intset(Run::at_address(address))
-    }
-
-    /// Where it stands; the intset lives on in that.
-    #[inline]
-    pub(super) fn into_run(self) -> Run {
-        // SAFETY: the one in here is forgotten at once.
-        let run = unsafe { self.0.alias() };
-        #[expect(clippy::mem_forget, reason = "ownership moves into the run, until from_run")]
-        std::mem::forget(self);
-        run
-    }
-
-    /// The intset at a run.
-    ///
-    /// # Safety
-    /// An intset stands there, and nobody else owns it.
-    #[inline]
-    pub(super) unsafe fn from_run(run: Run) -> Intset {
-        Intset(run)
-    }
-
-    /// All of it, as an entry may have it in line with this form.
-    #[inline]
-    pub(super) fn as_line(&self, form: u8) -> Line<'_> {
-        Line { form, bytes: self.as_bytes(), lead: self.0.lead() }
     }
 
     /// How long the intset is that begins at an address.

@@ -15,7 +15,7 @@ mod iter;
 mod tests;
 
 use super::Line;
-use super::run::Run;
+use super::run::{Run, in_and_out};
 use crate::keyspace::StrRef;
 use crate::number::parse_i64;
 use encoding::{END, Encoded, backlen_bytes, decode, is_backlen, last_entry_bytes, measure};
@@ -78,6 +78,8 @@ impl Default for Listpack {
         Listpack::new()
     }
 }
+
+in_and_out!(Listpack);
 
 impl Listpack {
     /// The longest element that any listpack has room for, in bytes.
@@ -168,50 +170,6 @@ impl Listpack {
     #[must_use]
     pub fn element_bytes(value: &[u8]) -> usize {
         Encoded::new(value).len()
-    }
-
-    /// Gives the address away, whose three low bits are clear; the listpack lives on in it. One with something before it
-    /// moves to an allocation of its own first.
-    #[inline]
-    #[must_use]
-    pub fn into_address(self) -> u64 {
-        let alone = if self.0.is_plain() { self } else { Listpack::copy_of(self.as_bytes()) };
-        alone.into_run().into_address()
-    }
-
-    /// The listpack at an address that [`Listpack::into_address`] gave.
-    ///
-    /// # Safety
-    /// Nobody else has turned the address back: it owns what it points to.
-    #[inline]
-    #[must_use]
-    pub unsafe fn from_address(address: u64) -> Listpack {
-        Listpack(Run::at_address(address))
-    }
-
-    /// Where it stands; the listpack lives on in that.
-    #[inline]
-    pub(super) fn into_run(self) -> Run {
-        // SAFETY: the one in here is forgotten at once.
-        let run = unsafe { self.0.alias() };
-        #[expect(clippy::mem_forget, reason = "ownership moves into the run, until from_run")]
-        std::mem::forget(self);
-        run
-    }
-
-    /// The listpack at a run.
-    ///
-    /// # Safety
-    /// A listpack stands there, and nobody else owns it.
-    #[inline]
-    pub(super) unsafe fn from_run(run: Run) -> Listpack {
-        Listpack(run)
-    }
-
-    /// All of it, as an entry may have it in line with this form.
-    #[inline]
-    pub(super) fn as_line(&self, form: u8) -> Line<'_> {
-        Line { form, bytes: self.as_bytes(), lead: self.0.lead() }
     }
 
     /// How long the listpack is that begins at an address.

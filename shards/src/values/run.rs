@@ -177,3 +177,51 @@ impl Run {
         self.at() as u64
     }
 }
+
+/// Gives a thin pointer around a run its ways into words and entries, and out of them.
+macro_rules! in_and_out {
+    ($Packed:ident) => {
+        impl $Packed {
+            /// Gives the address away, whose three low bits are clear; it lives on in that. One with something before it, or
+            /// with room to spare, moves to an allocation of its own first.
+            #[inline]
+            #[must_use]
+            pub fn into_address(self) -> u64 {
+                let alone = if self.0.is_plain() { self } else { $Packed::copy_of(self.as_bytes()) };
+                alone.into_run().into_address()
+            }
+            /// What stands at an address that `into_address` gave.
+            ///
+            /// # Safety
+            /// Nobody else has turned the address back: it owns what it points to.
+            #[inline]
+            #[must_use]
+            pub unsafe fn from_address(address: u64) -> $Packed {
+                $Packed(Run::at_address(address))
+            }
+            /// Where it stands; it lives on in that.
+            #[inline]
+            pub(super) fn into_run(self) -> Run {
+                // SAFETY: the one in here is forgotten at once.
+                let run = unsafe { self.0.alias() };
+                #[expect(clippy::mem_forget, reason = "ownership moves into the run, until from_run")]
+                std::mem::forget(self);
+                run
+            }
+            /// What stands at a run.
+            ///
+            /// # Safety
+            /// One of these stands there, and nobody else owns it.
+            #[inline]
+            pub(super) unsafe fn from_run(run: Run) -> $Packed {
+                $Packed(run)
+            }
+            /// All of it, as an entry may have it in line with this form.
+            #[inline]
+            pub(super) fn as_line(&self, form: u8) -> Line<'_> {
+                Line { form, bytes: self.as_bytes(), lead: self.0.lead() }
+            }
+        }
+    };
+}
+pub(super) use in_and_out;
