@@ -343,10 +343,14 @@ fn serve_ready(
     outside: &mut Outside<'_>,
 ) {
     let mut told = Vec::new();
+    let mut after = Vec::new();
     let mut in_hand = InHand { shards, settings, now_ms, effects };
-    in_hand.serve(|waiter, served| told.push((waiter.ticket, served)));
+    in_hand.serve(|waiter, served| {
+        after.extend(waiter.after.iter().filter(|point| !outside.shared.journal.is_committed(**point)));
+        told.push((waiter.ticket, served));
+    });
     // It stands in the journal before anybody hears of it: who is served waits for what the journals hold by then.
-    if outside.end_unit(effects, shards, now_ms, Ties::default()) {
+    if outside.end_unit(effects, shards, now_ms, Ties { unit: None, after: &after }) {
         shards.iter_mut().filter_map(|shard| shard.tail.as_mut()).for_each(|tail| tail.touch_all());
     }
     told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));

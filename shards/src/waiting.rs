@@ -15,6 +15,7 @@ use crate::keyspace::{EntryRef, Hashed};
 use crate::reply::{Reply, Resp};
 use crate::settings::Settings;
 use crate::shard::Shard;
+use crate::tail::Point;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -100,6 +101,8 @@ pub struct Waiter {
     pub resp: Resp,
     /// For what it waits.
     pub wait: Wait,
+    /// What its client wrote before on other shards and was not committed: in the journals what it does comes after that.
+    pub after: Box<[Point]>,
     state: AtomicU8,
     left: AtomicBool,
 }
@@ -124,6 +127,7 @@ impl Waiter {
             db,
             resp,
             wait,
+            after: Box::default(),
             state: AtomicU8::new(WAITING),
             left: AtomicBool::new(false),
         }

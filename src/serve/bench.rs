@@ -213,7 +213,9 @@ impl Bench<'_> {
         let _uncommonly_slow = self.stats.ran(command.id, &reply.bytes);
         let wait = self.effects.wait.take()?;
         let Handler::Engine(engine) = table().entry(command.id).handler else { return None };
-        let waiter = Arc::new(Waiter::new(ticket, engine, &args, command.db, batch.resp, wait));
+        let mut waiter = Waiter::new(ticket, engine, &args, command.db, batch.resp, wait);
+        waiter.after = self.ties.after.into();
+        let waiter = Arc::new(waiter);
         stand(&mut self.call(shards, batch, reply), &waiter);
         Some(waiter)
     }
