@@ -22,7 +22,8 @@
 //! - *a pipeline keeps its order*: a connection's write behind writes on other shards is entered when those have run, and its frame names them until they are
 //!   committed. After a power cut under `everysec` the cut is a [`marks`] one: a unit over all shards, which nothing passes.
 //!
-//! Under `always` the syncs of all shards go in rounds (`round`), so that one serves all who can share it.
+//! Under `always` the syncs of all shards go in rounds (`round`), so that one serves all who can share it. Space is laid out ahead of short
+//! writes ([`files`]), so that a sync has bytes to write and nothing else.
 //!
 //! What is short is written by a plain call in the turn that did it, before replies go, unless the file is being synced or the disk was just
 //! slow (`thread::journal`); syncs and what is long go over the shard's ring. Many file systems (ext4) take no buffered write over a ring without
