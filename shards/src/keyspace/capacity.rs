@@ -25,7 +25,7 @@ pub(super) fn room_in(capacity: usize) -> usize {
     match capacity {
         0..=BRIM => capacity,
         _ if capacity < LONG => capacity - capacity * 3 / 32,
-        _ => capacity - capacity / 64,
+        _ => capacity - capacity / 32,
     }
 }
 

@@ -7,7 +7,7 @@
 //! So a segment can grow, shrink and be scanned without looking at a single item, and a lookup touches one line here
 //! and one in the item, nearly always.
 //!
-//! Capacities step by a fifth on average, so the words are 75 to 98 % full whatever the number of items.
+//! Capacities step by a fifth on average, so the words are 75 to 97 % full whatever the number of items.
 #![expect(unsafe_code, reason = "words hold the addresses of the items that the segment owns")]
 mod lending;
 
