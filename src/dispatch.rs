@@ -208,19 +208,7 @@ impl Core {
             self.holds_paused = true;
             return;
         }
-        if let Ok(entry) = admitted
-            && (conn.publishes
-                || self.is_listened_to()
-                || self.shared.journal.is_on() && writes_now(conn, entry))
-            && self.runs_ahead(conn, entry, args)
-        {
-            conn.hold = Some(Hold::Order);
-            return;
-        }
-        if conn.has_pending()
-            && let Ok(entry) = admitted
-            && self.publishes_next(conn, entry, args)
-        {
+        if conn.has_pending() && admitted.as_ref().is_ok_and(|entry| self.comes_too_soon(conn, entry, args)) {
             conn.hold = Some(Hold::Order);
             return;
         }
@@ -258,11 +246,19 @@ impl Core {
         exchange.is_watched() || self.effects.listen.events != Class::NONE && !exchange.is_silent()
     }
 
-    /// Whether a command might take effect, for listeners, before one that its connection sent earlier.
-    fn runs_ahead(&self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
-        if !conn.has_pending() || (conn.session.multi.is_some() && !is_immediate(entry)) {
+    /// Whether a command may take effect before one that its connection sent earlier and that is unanswered, where somebody could tell:
+    /// a listener, the journals, or whoever hears what is published.
+    fn comes_too_soon(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
+        if conn.session.multi.is_some() && !is_immediate(entry) {
             return false;
         }
+        let is_seen =
+            conn.publishes || self.is_listened_to() || self.shared.journal.is_on() && writes_now(conn, entry);
+        is_seen && self.runs_ahead(entry, args) || self.publishes_next(conn, entry, args)
+    }
+
+    /// Whether a command is carried out elsewhere than those are that its connection sent earlier, and so perhaps before them.
+    fn runs_ahead(&self, entry: &Entry, args: Args<'_>) -> bool {
         match &self.open {
             Some((open, _)) if entry.route == Route::FirstKey && !self.open_is_ahead => {
                 shard_of_slot(slot_of(args[1]), self.shared.shard_count()) != *open

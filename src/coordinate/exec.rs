@@ -304,21 +304,27 @@ impl Core {
         } else {
             self.close_run(conn);
             let shared = Arc::clone(&self.shared);
-            shared.spanning.marked(self.id, || self.enter_spanning(conn, plan, watching));
+            shared.spanning.marked(self.id, || self.enter_spanning(conn, plan, watching, publishes));
         }
         conn.publishes |= publishes && conn.has_pending();
     }
 
     /// Enters what was planned into several shards.
-    fn enter_spanning(&mut self, conn: &mut Conn, mut plan: Plan, watching: Option<Watching>) {
+    fn enter_spanning(
+        &mut self,
+        conn: &mut Conn,
+        mut plan: Plan,
+        watching: Option<Watching>,
+        publishes: bool,
+    ) {
         // Who waits on several shards is to be served after the whole of it.
         let may_feed = self.batch_may_feed(&plan.run.batch);
         if may_feed {
             plan.shards = self.joined(&plan.shards);
         }
-        let may_divide = watching.is_none() && plan.is_divisible && !self.is_listened_to() && !may_feed;
-        // What scripts of one transaction publish is to come in one piece.
-        if may_divide && !self.batch_may_publish(&plan.run.batch) {
+        // What is published by one transaction is to come in one piece.
+        let has_onlookers = publishes || self.is_listened_to();
+        if watching.is_none() && plan.is_divisible && !has_onlookers && !may_feed {
             self.enter_divided(conn, plan);
         } else {
             self.enter_whole(conn, plan, watching);

@@ -25,8 +25,6 @@ pub enum Tale {
     Changes(Changes),
     /// A line for monitors, but for the time.
     Line(Box<[u8]>),
-    /// Something was published, and there was nobody to hear anything.
-    Unheard,
 }
 
 /// What is to be told, in order.
@@ -45,14 +43,7 @@ impl Outbox {
     /// Adds a message, unless nobody listened when the first one of the same transaction or script was published: who begins to
     /// listen meanwhile hears all that it publishes, or nothing.
     pub(crate) fn publish(&mut self, exchange: &Exchange, kind: Kind, channel: &[u8], payload: &[u8]) {
-        if self.is_heard.is_none() {
-            let is_heard = !exchange.is_silent();
-            self.is_heard = Some(is_heard);
-            if !is_heard {
-                self.tales.push(Tale::Unheard);
-            }
-        }
-        if self.is_heard == Some(true) {
+        if *self.is_heard.get_or_insert_with(|| !exchange.is_silent()) {
             self.tales.push(Tale::Published { kind, channel: channel.into(), payload: payload.into() });
         }
     }
@@ -67,6 +58,7 @@ impl Outside<'_> {
     /// Posts what is to be told of what stands in the journals now: see [`Outside::end_unit`].
     #[inline]
     pub(super) fn post(&mut self) {
+        self.told.is_heard = None;
         if !self.told.tales.is_empty() {
             self.post_all();
         }
@@ -74,10 +66,6 @@ impl Outside<'_> {
 
     #[cold]
     fn post_all(&mut self) {
-        self.told.is_heard = None;
-        if matches!(self.told.tales[..], [Tale::Unheard]) {
-            return self.told.tales.clear();
-        }
         self.shared.exchange.tell(self.told.tales.drain(..), |thread| self.mailed[thread] = true);
         self.told.tales.shrink_to(KEPT_MAX);
     }
@@ -94,7 +82,6 @@ impl Exchange {
                 }
                 Tale::Changes(changes) => state.invalidate(self, &changes, &mut posted),
                 Tale::Line(line) => state.tell_monitors(self, &line, &mut posted),
-                Tale::Unheard => {}
             }
         }
     }

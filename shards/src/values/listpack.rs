@@ -26,6 +26,9 @@ const EMPTY_BYTES: usize = HEADER_BYTES + 1;
 const EMPTY: [u8; EMPTY_BYTES] = [EMPTY_BYTES as u8, 0, 0, 0, 0, 0, END];
 /// What the header says where there are this many elements or more.
 const COUNT_UNKNOWN: u16 = u16::MAX;
+/// Where a value has this many listpacks or more, the next one at an end does not grow through one size after another: it gets at once
+/// what the one before it needed, which is little of the whole.
+pub(super) const ROOMY_NODES_MIN: usize = 8;
 
 /// A listpack exactly as Redis lays it out, behind a thin pointer.
 pub struct Listpack(Run);

@@ -10,7 +10,7 @@ mod tests;
 mod whole;
 
 use super::list::Side;
-use super::listpack::{Listpack, Wanted};
+use super::listpack::{Listpack, ROOMY_NODES_MIN, Wanted};
 use crate::keyspace::StrRef;
 use crate::settings::Settings;
 pub use limit::Limit;
@@ -19,9 +19,6 @@ pub(crate) use nodes::View;
 use nodes::{Nodes, Place};
 use search::Needle;
 use std::ops::ControlFlow;
-
-/// From so many nodes on, the next one at an end does not grow through one size after another.
-const ROOMY_NODES_MIN: usize = 8;
 
 /// A list of nodes.
 #[derive(Clone, Debug)]
@@ -117,8 +114,7 @@ impl Quicklist {
         }
     }
 
-    /// Ends a node at an end of the list that is full. What the next one may get at once: as much as this one needed, in a
-    /// list so long that this is little of the whole.
+    /// Ends a node at an end of the list that is full. Gives back the room of the next one (see [`ROOMY_NODES_MIN`]); 0 where it grows.
     fn finish(&mut self, place: Place) -> usize {
         if self.nodes.len() < ROOMY_NODES_MIN || self.nodes.get(place).is_plain() {
             return 0;

@@ -4,7 +4,7 @@
 //! node at a time, and a node never exceeds `stream-node-max-bytes` or `-entries`, so no step is long.
 #![expect(unsafe_code, reason = "an entry keeps the address of what this holds")]
 use super::Kind;
-use super::listpack::Listpack;
+use super::listpack::{Listpack, ROOMY_NODES_MIN};
 use crate::digest::Digest;
 use crate::settings::Settings;
 use node::Node;
@@ -60,12 +60,8 @@ struct Body {
 /// What a node takes beside its listpack: its place in a chunk, which is full where nothing is deleted.
 const NODE_FRAME_BYTES: usize = size_of::<(Id, Node)>() + 1;
 
-/// From so many nodes on, the next one does not grow through one size after another.
-const ROOMY_NODES_MIN: usize = 8;
-
 impl Body {
-    /// Ends the last node, which is full. What the next one may get at once: as much as this one needed, in a stream so long
-    /// that this is little of the whole.
+    /// Ends the last node, which is full. Gives back the room of the next one (see [`ROOMY_NODES_MIN`]); 0 where it grows.
     fn finish_last(&mut self) -> usize {
         let mut needed = 0;
         let node_bytes = &mut self.node_bytes;
