@@ -82,9 +82,11 @@ impl Looks {
 
 const WAITING: u8 = 0;
 const CLAIMED: u8 = 1;
-const DONE: u8 = 2;
-/// Its host wanted to end its waiting while somebody tried to serve it.
-const GIVEN_UP: u8 = 3;
+const SERVED: u8 = 2;
+/// Its host ended its waiting.
+const ENDED: u8 = 3;
+/// Its host wanted to, while somebody tried to serve it.
+const GIVEN_UP: u8 = 4;
 
 /// A client's command that waits.
 #[derive(Debug)]
@@ -141,7 +143,7 @@ impl Waiter {
     #[must_use]
     fn unclaim(&self) -> bool {
         self.turn(CLAIMED, WAITING) || {
-            self.state.store(DONE, Ordering::SeqCst);
+            self.state.store(ENDED, Ordering::SeqCst);
             false
         }
     }
@@ -149,7 +151,7 @@ impl Waiter {
     /// how that ended.
     #[must_use]
     pub fn give_up(&self) -> bool {
-        if self.turn(WAITING, DONE) {
+        if self.turn(WAITING, ENDED) {
             return true;
         }
         let _is_tried = self.turn(CLAIMED, GIVEN_UP);
@@ -158,7 +160,17 @@ impl Waiter {
     /// Whether it waits no longer.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(self.state.load(Ordering::SeqCst), DONE | GIVEN_UP)
+        matches!(self.state.load(Ordering::SeqCst), SERVED | ENDED | GIVEN_UP)
+    }
+    /// Whether it was served rather than given up. As long as somebody tries to, which takes no longer than its command, `pass_time` is called.
+    #[must_use]
+    pub fn was_served(&self, mut pass_time: impl FnMut()) -> bool {
+        loop {
+            match self.state.load(Ordering::SeqCst) {
+                CLAIMED | GIVEN_UP => pass_time(),
+                state => return state == SERVED,
+            }
+        }
     }
     /// Whether it is in no queue any more, as far as whoever served it could see to that.
     #[must_use]
@@ -323,7 +335,7 @@ impl InHand<'_> {
             if cx.effects.wait.take().is_some() {
                 return (!waiter.unclaim()).then_some(Served::GivenUp);
             }
-            waiter.state.store(DONE, Ordering::SeqCst);
+            waiter.state.store(SERVED, Ordering::SeqCst);
             Some(Served::Reply(Reply::default()))
         })
         .map(|served| if matches!(served, Served::Reply(_)) { Served::Reply(reply) } else { served })

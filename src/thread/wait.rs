@@ -240,13 +240,18 @@ impl Core {
         );
     }
 
-    /// Ends the waiting of the connection with this id; whether it waited.
+    /// Ends the waiting of the connection with this id; whether it waited, and was not served at this moment.
     pub(crate) fn unblock(&mut self, client_id: u64, why: Option<&[u8]>) -> bool {
         let ticket = self.conns().find(|conn| conn.id == client_id).and_then(|conn| conn.ticket);
-        if let Some(ticket) = ticket {
-            self.end_wait(ticket, why);
-        }
-        ticket.is_some()
+        let Some(number) = ticket else { return false };
+        let ticket = self.waits.tickets.get(&number);
+        let waiter = ticket.and_then(|ticket| ticket.waiter.as_ref().map(|(_, waiter)| Arc::clone(waiter)));
+        self.end_wait(number, why);
+        let pass_time = || {
+            crate::chaos::point();
+            std::thread::yield_now();
+        };
+        waiter.is_none_or(|waiter| !waiter.was_served(pass_time))
     }
 
     /// How long until somebody's time comes, in ms, if somebody waits.

@@ -16,6 +16,7 @@ pub(crate) fn spawn_all<'s>(arena: Arena<'s>, scope: &'s Scope<'s, '_>) {
     scope.spawn(move || serve_in_order(arena, &["BZPOPMIN", "{1}", "{2}", "0"]));
     scope.spawn(move || pass_on(arena));
     scope.spawn(move || serve_after_the_transaction(arena));
+    scope.spawn(move || unblock_who_is_served(arena));
 }
 
 /// A client that waits until it is told to stop: its commands are sent by whoever watches it.
@@ -229,5 +230,35 @@ fn serve_after_the_transaction(arena: Arena<'_>) {
             && left[1] == Reply::Bulk(text.clone().into_bytes())
             && got.items()[0] == Reply::Bulk(names[0].clone().into_bytes());
         arena.board.saw(SERVED, fits, || format!("{lens:?} {left:?} {got:?}"));
+    }
+}
+
+/// Who is fed and unblocked at the same time gets what he waits for, or nothing, and whoever unblocked him knows which.
+fn unblock_who_is_served(arena: Arena<'_>) {
+    let (mut feeder, mut client, mut waiter) = (arena.client(), arena.client(), Waiter::new(arena));
+    let mut round = 0;
+    while arena.board.goes_on() {
+        round += 1;
+        let key = key("unblocked", round % 4);
+        let command: &[&str] = if round % 2 == 0 {
+            &["BLPOP", &key, "0"]
+        } else {
+            &["BLMPOP", "0", "2", &key, "unblocked: another", "LEFT"]
+        };
+        if !waiter.wait(arena, &mut client, command) {
+            return;
+        }
+        feeder.send_bytes(&request(&[&["RPUSH", &key, "x"]]));
+        client.send_bytes(&request(&[&["CLIENT", "UNBLOCK", &waiter.id]]));
+        let (pushed, unblocked, got) = (feeder.receive(), client.receive(), waiter.client.receive());
+        let left = client.call(&["DEL", &key]).number();
+        let fits = match unblocked {
+            Reply::Int(1) => got == Reply::NullArray && left == 1,
+            Reply::Int(0) => got != Reply::NullArray && left == 0,
+            _ => false,
+        };
+        arena.board.saw("who is unblocked while he is fed", fits && pushed == Reply::Int(1), || {
+            format!("{command:?}: unblocked {unblocked:?}, got {got:?}, {left} left")
+        });
     }
 }
