@@ -54,6 +54,7 @@ pub mod stream_read;
 #[cfg(test)]
 mod stream_tests;
 pub mod string;
+mod string_conditions;
 pub mod substring;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -86,6 +87,7 @@ pub struct Command {
 /// Every family.
 pub const FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
+    string_conditions::COMMANDS,
     substring::COMMANDS,
     counter::COMMANDS,
     many::COMMANDS,

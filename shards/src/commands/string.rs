@@ -1,5 +1,6 @@
 //! Strings as wholes: GET, SET and their kin.
 use super::options::{EXPIRATION_OR_KEEP, EXPIRATION_OR_PERSIST, Lifetime, Word};
+use super::string_conditions::When;
 use super::{Args, Command};
 use crate::call::{Call, Expiry, Key};
 use crate::effects::Class;
@@ -8,7 +9,7 @@ use crate::keyspace::{StrRef, Value};
 use crate::number::format_i64;
 use crate::spec::{Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Spec};
 
-pub(super) const COMMANDS: &[Command] = &[GET, SET, SETNX, SETEX, PSETEX, GETSET, GETEX, GETDEL, DELIFEQ];
+pub(super) const COMMANDS: &[Command] = &[GET, SET, SETNX, SETEX, PSETEX, GETSET, GETEX, GETDEL];
 
 /// What most commands on strings have in common.
 pub(super) const STRING: Spec = Spec { group: Group::String, complexity: "O(1)", ..Spec::DEFAULT };
@@ -61,7 +62,7 @@ const SET: Command = Command {
             ("6.0.0", "The word `KEEPTTL`."),
             ("6.2.0", "The words `GET`, `EXAT` and `PXAT`."),
             ("7.0.0", "`NX` and `GET` go together."),
-            ("8.4.0", "The words `IFEQ` and `IFNE`."),
+            ("8.4.0", "The words `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE`."),
         ],
         args: &[
             Arg::key("key", 0),
@@ -73,6 +74,8 @@ const SET: Command = Command {
                     Arg::word("xx", "XX").since("2.6.12"),
                     Arg::new("ifeq-value", ArgKind::String).token("IFEQ").since("8.4.0"),
                     Arg::new("ifne-value", ArgKind::String).token("IFNE").since("8.4.0"),
+                    Arg::new("ifdeq-digest", ArgKind::String).token("IFDEQ").since("8.4.0"),
+                    Arg::new("ifdne-digest", ArgKind::String).token("IFDNE").since("8.4.0"),
                 ]),
             )
             .optional(),
@@ -136,41 +139,13 @@ fn store(cx: &mut Call<'_>, key: Key<'_>, value: &[u8], expiry: Expiry) {
 }
 
 /// Removes a key, if it is there, and records that; whether it was there.
-fn delete(cx: &mut Call<'_>, key: Key<'_>) -> bool {
+pub(super) fn delete(cx: &mut Call<'_>, key: Key<'_>) -> bool {
     let existed = cx.remove(key);
     if existed {
         cx.wrote(key, Class::GENERIC, "del");
         cx.record(&[b"DEL", key.bytes()]);
     }
     existed
-}
-
-/// On what SET depends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum When<'a> {
-    Always,
-    Missing,
-    Present,
-    /// It holds this string.
-    Equals(&'a [u8]),
-    /// It is missing or holds another string than this.
-    Differs(&'a [u8]),
-}
-
-impl When<'_> {
-    fn holds(self, cx: &mut Call<'_>, key: Key<'_>) -> Result<bool, Fault> {
-        let mut holds = |text: &[u8]| -> Result<bool, Fault> {
-            let value = cx.string_to_write(key)?;
-            Ok(value.is_some_and(|value| value.bytes(&mut [0; 20]) == text))
-        };
-        Ok(match self {
-            When::Always => true,
-            When::Equals(text) => holds(text)?,
-            When::Differs(text) => !holds(text)?,
-            When::Missing => !cx.exists(key),
-            When::Present => cx.exists(key),
-        })
-    }
 }
 
 /// The words behind SET's key and value.
@@ -199,17 +174,13 @@ impl<'a> SetWords<'a> {
 
     fn take_when(&mut self, args: &[&'a [u8]]) -> Result<usize, Fault> {
         let is = |word: &str| args[0].eq_ignore_ascii_case(word.as_bytes());
-        let operand = || args.get(1).copied().ok_or(SYNTAX);
         let (when, taken) = if is("NX") {
             (When::Missing, 1)
         } else if is("XX") {
             (When::Present, 1)
-        } else if is("IFEQ") {
-            (When::Equals(operand()?), 2)
-        } else if is("IFNE") {
-            (When::Differs(operand()?), 2)
         } else {
-            return Err(SYNTAX);
+            let operand = args.get(1).copied().ok_or(SYNTAX)?;
+            (When::named(args[0], operand).ok_or(SYNTAX)?, 2)
         };
         // The same condition may be told twice, two different ones may not.
         if self.when != When::Always && std::mem::discriminant(&self.when) != std::mem::discriminant(&when) {
@@ -389,27 +360,6 @@ fn getdel(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     if reply_value(cx, key)? {
         delete(cx, key);
     }
-    Ok(())
-}
-
-const DELIFEQ: Command = Command {
-    spec: Spec {
-        name: "delifeq",
-        arity: 3,
-        flags: Flags::WRITE.and(Flags::FAST),
-        keys: &[KeySpec::one(KeyFlags::RM.and(KeyFlags::DELETE), 1)],
-        summary: "Deletes a key if it holds the given string.",
-        since: "9.0.0",
-        args: &[Arg::key("key", 0), Arg::new("value", ArgKind::String)],
-        ..STRING
-    },
-    run: delifeq,
-    subcommands: &[],
-};
-fn delifeq(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
-    let key = cx.key(args[1]);
-    let deleted = When::Equals(args[2]).holds(cx, key)? && delete(cx, key);
-    cx.reply.integer(i64::from(deleted));
     Ok(())
 }
 
