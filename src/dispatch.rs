@@ -21,8 +21,8 @@ use shards::slot::{shard_of_slot, slot_of};
 use shards::spec::Flags;
 use std::sync::Arc;
 
-/// Commands that are looked at together.
-const BATCH: usize = 32;
+/// Commands that are looked at together, at most.
+const BATCH_MAX: usize = 32;
 /// Bytes of requests that one connection may have under way on other threads.
 const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 
@@ -82,13 +82,14 @@ impl Core {
         let mut consumed = 0;
         while self.may_go_on(conn) && consumed < window.len() {
             let limits = self.limits(conn);
-            let batch = if self.needs_auth(conn) { 1 } else { BATCH };
+            let batch = if self.needs_auth(conn) { 1 } else { conn.batch };
             let broken = find_commands(&mut conn.parser, window, consumed, limits, batch, &mut scratch);
             if !self.carry_out(conn, window, &mut scratch, &mut consumed) {
                 // What follows is parsed again later, from where it begins.
                 conn.parser = Parser::default();
                 break;
             }
+            conn.batch = (conn.batch * 2).min(BATCH_MAX);
             if let Some(text) = broken {
                 self.refuse_protocol(conn, &text);
                 consumed = window.len();
@@ -156,8 +157,9 @@ impl Core {
             }
             if !self.may_go_on(conn) {
                 if matches!(conn.hold, Some(Hold::Pause | Hold::Order | Hold::Turn)) {
-                    // It comes again.
+                    // It comes again. Where that is often so, little is to be looked at in vain.
                     *consumed = command.begin;
+                    conn.batch = index + 1;
                     return false;
                 }
                 return index + 1 == parsed.len();

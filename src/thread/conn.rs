@@ -204,6 +204,8 @@ pub struct Conn {
     pub input: Input,
     /// What is known of the incomplete command among them.
     pub parser: Parser,
+    /// So many of its commands are looked at together.
+    pub batch: usize,
     /// Replies in order, to be sent.
     pub out: Vec<u8>,
     /// A buffer of so many bytes is on its way.
@@ -276,6 +278,7 @@ impl Conn {
             needs: Needs::default(),
             input: Input::default(),
             parser: Parser::default(),
+            batch: 1,
             out: Vec::new(),
             sending_bytes: 0,
             held: Vec::new(),
