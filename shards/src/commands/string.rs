@@ -1,6 +1,6 @@
 //! Strings as wholes: GET, SET and their kin.
 use super::options::{EXPIRATION_OR_KEEP, EXPIRATION_OR_PERSIST, Lifetime, Word};
-use super::string_conditions::When;
+use super::string_conditions::{Comparison, When};
 use super::{Args, Command};
 use crate::call::{Call, Expiry, Key};
 use crate::effects::Class;
@@ -180,10 +180,10 @@ impl<'a> SetWords<'a> {
             (When::Present, 1)
         } else {
             let operand = args.get(1).copied().ok_or(SYNTAX)?;
-            (When::named(args[0], operand).ok_or(SYNTAX)?, 2)
+            (When::Compared(Comparison::named(args[0], operand).ok_or(SYNTAX)?), 2)
         };
         // The same condition may be told twice, two different ones may not.
-        if self.when != When::Always && std::mem::discriminant(&self.when) != std::mem::discriminant(&when) {
+        if self.when != When::Always && self.when.is_other_than(when) {
             return Err(SYNTAX);
         }
         self.when = when;

@@ -17,66 +17,75 @@ const NO_DIGEST: Fault = Fault::new("ERR must be exactly 16 hexadecimal characte
 const NO_CONDITION: Fault = Fault::new("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE");
 const NO_STRING: Fault = Fault::new("ERR Key should be of string type if conditions are specified");
 
-/// On what SET and DELEX depend.
+/// On what SET depends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum When<'a> {
     Always,
     Missing,
     Present,
-    /// It holds this string.
-    Equals(&'a [u8]),
-    /// It is missing or holds another string than this.
-    Differs(&'a [u8]),
-    /// It holds a string of this digest.
-    DigestEquals(&'a [u8]),
-    /// It is missing or holds a string of another digest than this.
-    DigestDiffers(&'a [u8]),
+    Compared(Comparison<'a>),
 }
 
-impl<'a> When<'a> {
-    /// The condition of this name with what is compared, if there is one.
-    pub(super) fn named(word: &[u8], operand: &'a [u8]) -> Option<When<'a>> {
-        match word.to_ascii_lowercase().as_slice() {
-            b"ifeq" => Some(When::Equals(operand)),
-            b"ifne" => Some(When::Differs(operand)),
-            b"ifdeq" => Some(When::DigestEquals(operand)),
-            b"ifdne" => Some(When::DigestDiffers(operand)),
-            _ => None,
-        }
-    }
+/// A comparison of what a key holds: IFEQ, IFNE, IFDEQ or IFDNE. A missing key holds something else than whatever it is compared with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Comparison<'a> {
+    /// Of the digest of what it holds.
+    by_digest: bool,
+    /// Both are to be the same; else they are to differ.
+    wants_same: bool,
+    with: &'a [u8],
+}
 
-    /// Whether it holds of a key. What is no digest is noticed where there is a string to compare.
+impl When<'_> {
+    /// Whether it holds of a key.
     pub(super) fn holds(self, cx: &mut Call<'_>, key: Key<'_>) -> Result<bool, Fault> {
         match self {
-            When::Always => return Ok(true),
-            When::Missing => return Ok(!cx.exists(key)),
-            When::Present => return Ok(cx.exists(key)),
-            _ => {}
-        }
-        match cx.string_to_write(key)? {
-            Some(value) => self.holds_of(value),
-            None => Ok(matches!(self, When::Differs(_) | When::DigestDiffers(_))),
+            When::Always => Ok(true),
+            When::Missing => Ok(!cx.exists(key)),
+            When::Present => Ok(cx.exists(key)),
+            When::Compared(comparison) => comparison.holds(cx.string_to_write(key)?),
         }
     }
 
-    fn holds_of(self, value: StrRef<'_>) -> Result<bool, Fault> {
+    /// Whether it is another condition than this, whatever they compare with.
+    pub(super) fn is_other_than(self, other: When<'_>) -> bool {
+        match (self, other) {
+            (When::Compared(this), When::Compared(other)) => {
+                (this.by_digest, this.wants_same) != (other.by_digest, other.wants_same)
+            }
+            _ => std::mem::discriminant(&self) != std::mem::discriminant(&other),
+        }
+    }
+}
+
+impl<'a> Comparison<'a> {
+    /// The comparison of this name, if there is one.
+    pub(super) fn named(word: &[u8], with: &'a [u8]) -> Option<Comparison<'a>> {
+        let (by_digest, wants_same) = match word.to_ascii_lowercase().as_slice() {
+            b"ifeq" => (false, true),
+            b"ifne" => (false, false),
+            b"ifdeq" => (true, true),
+            b"ifdne" => (true, false),
+            _ => return None,
+        };
+        Some(Comparison { by_digest, wants_same, with })
+    }
+
+    /// Whether it holds of a string, or of a missing one. What is no digest is noticed where there is a string to compare.
+    fn holds(self, value: Option<StrRef<'_>>) -> Result<bool, Fault> {
+        let Some(value) = value else { return Ok(!self.wants_same) };
         let room = &mut [0; 20];
         let value = value.bytes(room);
-        let has_digest = |told: &[u8]| {
+        let is_same = if self.by_digest {
             // Redis looks at the length alone.
-            if told.len() == DIGEST_LEN {
-                Ok(digest(value).eq_ignore_ascii_case(told))
-            } else {
-                Err(NO_DIGEST)
+            if self.with.len() != DIGEST_LEN {
+                return Err(NO_DIGEST);
             }
+            digest(value).eq_ignore_ascii_case(self.with)
+        } else {
+            value == self.with
         };
-        Ok(match self {
-            When::Equals(text) => value == text,
-            When::Differs(text) => value != text,
-            When::DigestEquals(told) => has_digest(told)?,
-            When::DigestDiffers(told) => !has_digest(told)?,
-            When::Always | When::Missing | When::Present => true,
-        })
+        Ok(is_same == self.wants_same)
     }
 }
 
@@ -149,8 +158,7 @@ fn delex(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
         && match condition {
             Some((word, operand)) => {
                 let value = cx.string_to_write(key).map_err(|_| NO_STRING)?;
-                let when = When::named(word, operand).ok_or(NO_CONDITION)?;
-                value.map_or(Ok(false), |value| when.holds_of(value))?
+                Comparison::named(word, operand).ok_or(NO_CONDITION)?.holds(value)?
             }
             None => true,
         };
@@ -175,7 +183,8 @@ const DELIFEQ: Command = Command {
 };
 fn delifeq(cx: &mut Call<'_>, args: Args<'_>) -> Outcome {
     let key = cx.key(args[1]);
-    let deleted = When::Equals(args[2]).holds(cx, key)? && delete(cx, key);
+    let is_equal = Comparison { by_digest: false, wants_same: true, with: args[2] };
+    let deleted = is_equal.holds(cx.string_to_write(key)?)? && delete(cx, key);
     cx.reply.integer(i64::from(deleted));
     Ok(())
 }
