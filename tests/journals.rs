@@ -175,6 +175,44 @@ fn it_does_not_start_over_files_that_are_gone_or_changed() {
     assert_eq!(keys(&server), 20);
 }
 
+/// Marks, which bound what a power cut may take, come though the thread that makes them has nothing else to do, and whenever journals began.
+#[test]
+fn marks_are_made_while_the_first_thread_has_no_clients() {
+    const PATIENCE: Duration = Duration::from_secs(8);
+    for begins_later in [false, true] {
+        let appendonly = if begins_later { "no" } else { "yes" };
+        let server = Braid::start(&["--shards", "3", "--save", "", "--appendonly", appendonly]);
+        let mut links: Vec<Link> = (0..4).map(|_| Link::when_loaded(server.address)).collect();
+        let is_elsewhere = |link: &mut Link| {
+            let Reply::Bulk(line) = link.call(&["CLIENT", "INFO"]) else { panic!("a line of text") };
+            !String::from_utf8_lossy(&line).contains(" io-thread=0 ")
+        };
+        let elsewhere = links.iter_mut().position(is_elsewhere).expect("one on another thread");
+        let mut link = links.swap_remove(elsewhere);
+        if begins_later {
+            link.call(&["CONFIG", "SET", "appendonly", "yes"]);
+        }
+        // So that the first thread sleeps by now.
+        std::thread::sleep(Duration::from_secs(1));
+        let lengths = || {
+            let is_journal = |path: &PathBuf| path.to_string_lossy().ends_with(".incr.braid");
+            let found = pieces(&server).into_iter().filter(is_journal);
+            found.map(|path| path.metadata().map_or(0, |facts| facts.len())).collect::<Vec<_>>()
+        };
+        let (before, until) = (lengths(), Instant::now() + PATIENCE);
+        let have_all_grown = || {
+            let now = lengths();
+            now.len() == 3 && before.len() == 3 && now.iter().zip(&before).all(|(now, before)| now > before)
+        };
+        // Of one shard; what the others' journals get are marks.
+        while !have_all_grown() {
+            assert!(Instant::now() < until, "{before:?}, then {:?}, begins later: {begins_later}", lengths());
+            link.call(&["SET", "key", "value"]);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 #[test]
 fn two_servers_do_not_write_to_one_directory() {
     let server = written();

@@ -117,18 +117,16 @@ impl Core {
         !self.held.is_empty() && self.shared.journal.tellings() != self.held_seen.0
     }
 
-    /// What time asks of the journals: of the first thread a mark over all of them, of each that a failed write is tried again.
+    /// What time asks of the journals: a mark over all of them, and that failed writes are tried again. The first thread sees to it for all
+    /// shards: the owner of one may sleep, and know nothing of it, while others use it.
     pub(crate) fn keep_journal(&mut self) {
         let shared = Arc::clone(&self.shared);
         let journal = &shared.journal;
-        if !journal.is_on() || self.now_ms < self.next_sync_ms {
+        if self.id != 0 || !journal.is_on() || self.now_ms < self.next_sync_ms {
             return;
         }
         self.next_sync_ms = self.now_ms + SYNC_MS;
-        self.jobs.extend(journal.try_again(self.id));
-        if self.id != 0 {
-            return;
-        }
+        self.jobs.extend((0..journal.shard_count()).filter_map(|shard| journal.try_again(shard)));
         self.rewrite_if_due();
         let wanted = policy_of(&self.config);
         let is_other = wanted != std::mem::replace(&mut self.journal_policy, wanted);
@@ -150,11 +148,9 @@ impl Core {
         }
     }
 
-    /// How long until the journal wants something, in ms.
+    /// How long until the journals want something of this thread, in ms: of the first one every second, whether it sleeps or not.
     pub(crate) fn journal_due_in_ms(&self) -> Option<i64> {
-        let journal = &self.shared.journal;
-        (journal.is_on() && !journal.is_settled(self.id, true))
-            .then(|| (self.next_sync_ms - self.now_ms).max(1))
+        (self.id == 0 && self.shared.journal.is_on()).then(|| (self.next_sync_ms - self.now_ms).max(1))
     }
 }
 
