@@ -17,7 +17,8 @@ pub fn coordinate_text(degrees: f64) -> String {
     let (scaled, down) = (u128::from(mantissa) * UNIT, exponent.unsigned_abs());
     let (units, rest, half) = (scaled >> down, scaled & ((1 << down) - 1), 1 << (down - 1));
     let units = units + u128::from(rest > half || (rest == half && units & 1 == 1));
-    let sign = if degrees < 0.0 { "-" } else { "" };
+    // What is rounded to nothing has no sign.
+    let sign = if degrees < 0.0 && units > 0 { "-" } else { "" };
     let (whole, mut decimals, mut digits) = ((units / UNIT) as u64, (units % UNIT) as u64, 17);
     if decimals == 0 {
         return format!("{sign}{whole}");
@@ -54,6 +55,14 @@ mod tests {
             prop_assume!(degrees.is_finite());
             prop_assert_eq!(coordinate_text(degrees), if text == "-0" { "0" } else { text });
         }
+    }
+
+    #[test]
+    fn zero_has_no_sign() {
+        for degrees in [-0.0, -1e-300, -1.66e-19, -4.9e-18, 4.9e-18] {
+            assert_eq!(coordinate_text(degrees), "0", "{degrees}");
+        }
+        assert_eq!(coordinate_text(-5.1e-18), "-0.00000000000000001");
     }
 
     #[test]
