@@ -34,6 +34,8 @@ pub enum Break {
     Commit,
     /// Nobody is told that more is committed.
     Telling,
+    /// What a pipeline writes on several shards is not bound together in the journals.
+    Bind,
 }
 
 /// Whether this thread breaks a rule. Never, in a normal build.

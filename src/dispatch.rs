@@ -5,6 +5,7 @@
 use crate::admit::Refusal;
 use crate::commands::{Server, Verdict};
 use crate::coordinate::batch::ArgVec;
+use crate::coordinate::enter::is_plain;
 use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
@@ -250,13 +251,30 @@ impl Core {
 
     /// Whether a command may take effect before one that its connection sent earlier and that is unanswered, where somebody could tell:
     /// a listener, the journals, or whoever hears what is published.
+    /// What the journals alone could tell is bound to what it would have to wait for, if it can be.
     fn comes_too_soon(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
         if conn.session.multi.is_some() && !is_immediate(entry) {
             return false;
         }
-        let is_seen =
-            conn.publishes || self.is_listened_to() || self.shared.journal.is_on() && writes_now(conn, entry);
-        is_seen && self.runs_ahead(entry, args) || self.publishes_next(conn, entry, args)
+        let is_heard = conn.publishes || self.is_listened_to();
+        if is_heard && self.runs_ahead(entry, args) || self.publishes_next(conn, entry, args) {
+            return true;
+        }
+        self.shared.journal.is_on()
+            && writes_now(conn, entry)
+            && self.runs_ahead(entry, args)
+            && !(self.is_for_one(conn, entry, args) && self.binds(conn, args))
+    }
+
+    /// Whether a command is one for one shard like any other.
+    fn is_for_one(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
+        is_plain(entry)
+            && !may_wait(entry, args)
+            && match entry.route {
+                Route::FirstKey => true,
+                Route::Keys => self.shards_of(entry, conn.session.db, args).len() == 1,
+                _ => false,
+            }
     }
 
     /// Whether a command is carried out elsewhere than those are that its connection sent earlier, and so perhaps before them.

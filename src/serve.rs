@@ -95,7 +95,7 @@ impl Core {
             Ties::default()
         } else {
             after = conn.needs.elsewhere(shard, &self.shared.journal);
-            Ties { unit: None, after: &after }
+            Ties { after: &after, ..Ties::default() }
         };
         outside.end_unit(&mut self.effects, shards, self.now_ms, ties);
         if strand.shard.tail.is_some() {
@@ -137,7 +137,7 @@ impl Core {
             // Messages posted before these requests were entered are heard before what the requests do is seen.
             self.hear();
             let Some(strand) = &self.strands[shard] else { return };
-            look_ahead(&strand.shard, &runs);
+            look_ahead(&strand.shard, runs.iter().map(|run| &run.batch));
             runs.drain(..).for_each(|run| self.serve_run(shard, run));
             match part {
                 Some(Request::Part(unit, index)) if unit.is_entered() => self.serve_part(shard, &unit, index),
@@ -173,7 +173,7 @@ impl Core {
             places: &mut self.places,
             outside: Outside::new(&self.shared, &mut self.mailed, &mut self.told, &self.config),
             now_ms: self.now_ms.max(run.entered_ms),
-            ties: Ties { unit: None, after: &after },
+            ties: Ties { after: &after, ..Ties::default() },
         };
         let Run { batch, act, reply, aborted, waits, .. } = run;
         reply.resp = batch.resp;
@@ -185,8 +185,10 @@ impl Core {
 
     fn serve_part(&mut self, shard: usize, unit: &Arc<Unit>, index: usize) {
         match &unit.kind {
-            Kind::FanOut => {
+            Kind::FanOut | Kind::Sheaf(_) => {
                 let Some(strand) = &mut self.strands[shard] else { return };
+                let mut part = unit.part(index);
+                look_ahead(&strand.shard, std::iter::once(&part.batch));
                 let mut bench = Bench {
                     settings: &self.settings,
                     effects: &mut self.effects,
@@ -197,7 +199,8 @@ impl Core {
                     now_ms: unit.entered_ms(),
                     ties: unit.ties(),
                 };
-                bench.run_part(std::slice::from_mut(&mut strand.shard), &mut unit.part(index));
+                bench.run_part(std::slice::from_mut(&mut strand.shard), &mut part);
+                drop(part);
                 self.tell_noticed(unit.origin.thread, unit.origin.token);
                 if unit.part_done() {
                     self.mail(unit.origin.thread, Mail::Done(Arc::clone(unit)));
@@ -350,7 +353,7 @@ fn serve_ready(
         told.push((waiter.ticket, served));
     });
     // It stands in the journal before anybody hears of it: who is served waits for what the journals hold by then.
-    if outside.end_unit(effects, shards, now_ms, Ties { unit: None, after: &after }) {
+    if outside.end_unit(effects, shards, now_ms, Ties { after: &after, ..Ties::default() }) {
         shards.iter_mut().filter_map(|shard| shard.tail.as_mut()).for_each(|tail| tail.touch_all());
     }
     told.into_iter().for_each(|(ticket, served)| outside.tell_served(ticket, served));

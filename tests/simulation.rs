@@ -113,6 +113,11 @@ fn who_does_not_tell_that_more_is_committed_is_noticed() {
 }
 
 #[test]
+fn who_does_not_bind_a_pipeline_is_noticed() {
+    assert_noticed(Break::Bind);
+}
+
+#[test]
 fn a_disk_that_lies_is_noticed() {
     assert_is_noticed(Wrong::Disk);
 }

@@ -14,11 +14,26 @@ pub struct Point {
     pub lsn: u64,
 }
 
+/// How much a frame is of its unit's part on its shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Extent {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The first frame of several. The part is made of commands of one connection, each with a frame of its own, and concerns
+    /// nobody but its shard: it counts if the others do, and is carried out without them.
+    Opens,
+    /// The last of them. Both are of the same block, so that a journal has all of the part or nothing.
+    Closes,
+}
+
 /// What a frame says beside its records.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FrameHead<'a> {
     /// The unit that it is a part of, with its participants: it counts if all their parts do.
     pub unit: Option<(u64, &'a [u16])>,
+    /// How much of the part.
+    pub extent: Extent,
     /// What the same connection did before elsewhere: it counts if that does.
     pub after: &'a [Point],
     /// It is the mark of a cut over all shards.
@@ -33,6 +48,10 @@ pub mod bits {
     pub const AFTER: u8 = 2;
     /// It is a mark.
     pub const MARK: u8 = 4;
+    /// It opens a unit's part of several frames.
+    pub const OPENS: u8 = 8;
+    /// It closes one.
+    pub const CLOSES: u8 = 16;
 }
 
 /// The tail of a journal.
@@ -93,7 +112,9 @@ impl Tail {
         self.bytes.push(
             bit(head.unit.is_some(), bits::UNIT)
                 | bit(!head.after.is_empty(), bits::AFTER)
-                | bit(head.is_mark, bits::MARK),
+                | bit(head.is_mark, bits::MARK)
+                | bit(head.extent == Extent::Opens, bits::OPENS)
+                | bit(head.extent == Extent::Closes, bits::CLOSES),
         );
         if let Some((unit, participants)) = head.unit {
             push_varint(&mut self.bytes, unit);

@@ -59,8 +59,8 @@ pub(super) fn over_all(kind: Kind, errand: Arc<dyn Errand>) -> Verdict {
             return core.enter_act(conn, only, Assembly::Plain, run);
         }
         let (parts, assembly) = match kind {
-            Kind::FanOut => (shards.len(), Assembly::Merge(Merge::First, Vec::new())),
             Kind::Gathered => (1, Assembly::Plain),
+            _ => (shards.len(), Assembly::Merge(Merge::First, Vec::new())),
         };
         let part = |_| {
             let mut part = Part { act: Act::Errand(Arc::clone(&errand)), ..Part::default() };

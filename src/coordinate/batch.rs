@@ -4,6 +4,7 @@ use super::unit::Watching;
 use crate::net::Token;
 use crate::pubsub::Author;
 use crate::table::CommandId;
+use crate::thread::conn::Conn;
 use shards::keyspace::Hashed;
 use shards::memory::prefetch;
 use shards::reply::{Reply, Resp};
@@ -75,6 +76,17 @@ impl Batch {
         }
         let hint = hint.map(|key| (key.slot, key.hash));
         self.commands.push(Queued { id, db, first, count, hint });
+    }
+    /// Adds a command of another batch.
+    pub fn push_from(&mut self, other: &Batch, command: Queued) {
+        let hint = command.hint.map(|(slot, hash)| Hashed { bytes: &[], hash, slot });
+        self.push(command.id, command.db, other.args(command), hint);
+    }
+    /// Whether its connection has set up the same as this one's.
+    #[must_use]
+    pub fn is_set_up_as(&self, conn: &Conn) -> bool {
+        let session = &conn.session;
+        (self.resp, self.no_touch, self.remembers) == (session.resp, session.no_touch, conn.remembers())
     }
     /// The arguments of one of the commands.
     #[inline]

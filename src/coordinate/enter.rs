@@ -61,7 +61,9 @@ impl Core {
         args: Args<'_>,
         hint: Option<Hashed<'_>>,
     ) {
-        if self.may_run_here(conn, shard) {
+        if self.sheaf.is_some() && is_plain(entry) && self.sheaf_takes(conn, args) {
+            self.add_to_sheaf(conn, shard, entry.id, args, hint);
+        } else if self.may_run_here(conn, shard) {
             if self.may_feed(entry, args, hint.map(|key| key.slot)) {
                 let part = self.part_with(conn, entry.id, args);
                 return self.enter_joined(conn, shard, part, Assembly::Plain);
@@ -82,12 +84,10 @@ impl Core {
         if self.shared.shard_count() == 1 && self.strands[0].is_some() {
             return true;
         }
-        if let Some((open, _)) = &self.open {
-            if *open == shard {
-                return false;
-            }
-            self.close_run(conn);
+        if self.open.as_ref().is_some_and(|(open, _)| *open == shard) {
+            return false;
         }
+        self.close_run(conn);
         if !self.get_strand(shard) {
             return false;
         }
@@ -131,10 +131,7 @@ impl Core {
         if let Some((_, run)) = &self.open {
             let fits =
                 run.batch.commands.len() < RUN_COMMANDS_MAX && run.batch.bytes_len() + bytes <= RUN_BYTES_MAX;
-            let same = run.batch.resp == conn.session.resp
-                && run.batch.no_touch == conn.session.no_touch
-                && run.batch.remembers == conn.remembers();
-            if !fits || !same || conn.is_last_muted() != conn.is_muted() {
+            if !fits || !run.batch.is_set_up_as(conn) || conn.is_last_muted() != conn.is_muted() {
                 is_ahead = self.open_is_ahead;
                 self.close_run(conn);
             }
@@ -175,11 +172,13 @@ impl Core {
         }
     }
 
-    /// Pushes the open run, if there is one.
+    /// Pushes what is open, if anything is: a run, or a sheaf.
     #[inline]
     pub(crate) fn close_run(&mut self, conn: &Conn) {
         if let Some((shard, run)) = self.open.take() {
             self.push_run(conn, shard, run);
+        } else if self.sheaf.is_some() {
+            self.close_sheaf(conn);
         }
     }
 
@@ -395,7 +394,7 @@ impl Core {
 
     /// The parts of a unit that write, where they are written to several journals.
     fn written_by(&self, kind: &Kind, shards: &[usize], parts: &[Part]) -> Option<(u64, Box<[u16]>)> {
-        if !self.shared.journal.is_on() || !matches!(kind, Kind::FanOut) {
+        if !self.shared.journal.is_on() || matches!(kind, Kind::Gathered) {
             return None;
         }
         let writers = shards.iter().zip(parts).filter(|(_, part)| is_writer(&part.batch));
@@ -449,6 +448,11 @@ impl Core {
         }
         dealt
     }
+}
+
+/// Whether a command is the engine's, so that it can be one of many for its shard.
+pub(crate) fn is_plain(entry: &Entry) -> bool {
+    matches!(entry.handler, Handler::Engine(_))
 }
 
 /// Whether each key of a command has what belongs to it (MSET).

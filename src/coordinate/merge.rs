@@ -1,5 +1,6 @@
 //! How the replies of a unit's parts become one reply.
 use shards::spec::Merge;
+use smallvec::SmallVec;
 
 /// A reply as it stands in a buffer: how many bytes the first one takes.
 ///
@@ -42,14 +43,20 @@ pub fn merge(how: Merge, parts: &[&[u8]], order: &[u16], out: &mut Vec<u8>) {
         }
         Merge::Interleave => {
             push_header(parts[0][0], order.len() as i64, out);
-            let mut at: Vec<usize> = parts.iter().map(|part| header(part).1).collect();
-            for &part in order {
-                let part = usize::from(part);
-                let len = reply_len(&parts[part][at[part]..]);
-                out.extend_from_slice(&parts[part][at[part]..at[part] + len]);
-                at[part] += len;
-            }
+            let elements: SmallVec<[&[u8]; 8]> = parts.iter().map(|part| &part[header(part).1..]).collect();
+            in_order(&elements, order, out);
         }
+    }
+}
+
+/// Puts replies one after another into `out`: `order` names for each the part that it is the next one of.
+pub fn in_order(parts: &[&[u8]], order: &[u16], out: &mut Vec<u8>) {
+    let mut rest: SmallVec<[&[u8]; 8]> = SmallVec::from_slice(parts);
+    for part in order {
+        let rest = &mut rest[usize::from(*part)];
+        let (reply, tail) = rest.split_at(reply_len(rest));
+        out.extend_from_slice(reply);
+        *rest = tail;
     }
 }
 

@@ -5,6 +5,7 @@ pub mod enter;
 pub mod exec;
 pub mod gate;
 pub mod merge;
+pub mod sheaf;
 pub mod spanning;
 pub mod survey;
 pub mod unasked;

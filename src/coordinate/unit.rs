@@ -32,6 +32,9 @@ pub struct Watching {
 pub enum Kind {
     /// Each shard its own part.
     FanOut,
+    /// Each shard its own part, which is commands that count by themselves ([`super::sheaf`]); with the part of each command as they
+    /// were sent.
+    Sheaf(Vec<u16>),
     /// All shards in one hand.
     Gathered,
 }
@@ -64,11 +67,11 @@ pub struct Unit {
     pub kind: Kind,
     /// The shards, in ascending order.
     pub shards: Box<[usize]>,
-    /// The parts of a fan-out that write, where there are several: the unit's number in their journals, and their shards.
+    /// The parts of a fan-out or sheaf that write, where there are several: the unit's number in their journals, and their shards.
     pub written: Option<(u64, Box<[u16]>)>,
     /// What its connection did before, as far as that is not committed.
     pub after: Needs,
-    /// A fan-out's parts, as the shards; or the one batch of a gathered unit.
+    /// Its parts, as the shards; or the one batch of a gathered unit.
     pub parts: Box<[Mutex<Part>]>,
     entered: AtomicBool,
     entered_ms: AtomicI64,
@@ -83,7 +86,7 @@ impl Unit {
     pub fn new(origin: Origin, kind: Kind, shards: Box<[usize]>, parts: Vec<Part>) -> Unit {
         debug_assert!(shards.is_sorted() && !shards.is_empty(), "shards are in order");
         debug_assert!(
-            parts.len() == if matches!(kind, Kind::FanOut) { shards.len() } else { 1 },
+            parts.len() == if matches!(kind, Kind::Gathered) { 1 } else { shards.len() },
             "a part a shard, or one"
         );
         let missing = AtomicUsize::new(shards.len());
@@ -124,7 +127,7 @@ impl Unit {
     #[must_use]
     pub fn ties(&self) -> Ties<'_> {
         let unit = self.written.as_ref().map(|(unit, shards)| (*unit, &**shards));
-        Ties { unit, after: self.after.points() }
+        Ties { unit, is_sheaf: matches!(self.kind, Kind::Sheaf(_)), after: self.after.points() }
     }
     /// A shard has run its part; whether that was the last one.
     #[must_use]

@@ -4,7 +4,7 @@
 //! unit and what it comes after are committed too. Where the journals end after a crash, [`cut`] finds the greatest prefixes that are
 //! whole; the commit points of a running server are found by the same function from what is safe. So what lies
 //! before a commit point is kept by every restore: a restore starts from at least as much, and [`cut`] never gives less for more.
-use shards::tail::Point;
+use shards::tail::{Extent, FrameHead, Point};
 use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
 
@@ -23,6 +23,16 @@ pub struct Tied {
 
 /// Where the parts of units end, by unit: each participant's, once it is known.
 pub type Units = HashMap<u64, SmallVec<[(u16, Option<u64>); 4]>>;
+
+/// A frame of a unit ends here in a shard's journal, and with it the unit's part there, unless the frame only opens that.
+pub(super) fn note_part(units: &mut Units, unit: (u64, &[u16]), shard: usize, extent: Extent, end: u64) {
+    let (unit, participants) = unit;
+    let parts =
+        units.entry(unit).or_insert_with(|| participants.iter().map(|shard| (*shard, None)).collect());
+    if extent != Extent::Opens {
+        parts.iter_mut().filter(|part| usize::from(part.0) == shard).for_each(|part| part.1 = Some(end));
+    }
+}
 
 /// The greatest prefixes, none longer than in `ends`, in which every frame is whole. `tied` are the frames that depend on others, in
 /// order, for each shard; those before the commit points may be missing.
@@ -78,16 +88,13 @@ impl Commit {
         }
     }
     /// A frame was appended to a shard's journal. Said before anything behind it can be safe.
-    pub fn tie(&mut self, shard: usize, start: u64, end: u64, unit: Option<(u64, &[u16])>, after: &[Point]) {
-        if let Some((unit, participants)) = unit {
-            let parts = self
-                .units
-                .entry(unit)
-                .or_insert_with(|| participants.iter().map(|shard| (*shard, None)).collect());
-            parts.iter_mut().filter(|part| usize::from(part.0) == shard).for_each(|part| part.1 = Some(end));
+    pub fn tie(&mut self, shard: usize, start: u64, end: u64, head: FrameHead<'_>) {
+        if let Some(unit) = head.unit {
+            note_part(&mut self.units, unit, shard, head.extent, end);
         }
-        let after = after.iter().filter(|point| self.committed[usize::from(point.shard)] < point.lsn);
-        let frame = Tied { start, end, unit: unit.map(|(unit, _)| unit), after: after.copied().collect() };
+        let after = head.after.iter().filter(|point| self.committed[usize::from(point.shard)] < point.lsn);
+        let unit = head.unit.map(|(unit, _)| unit);
+        let frame = Tied { start, end, unit, after: after.copied().collect() };
         self.tied[shard].push_back(frame);
     }
     /// A shard's journal is safe up to here; the commit points that follow.
@@ -118,6 +125,10 @@ mod tests {
         Point { shard, lsn }
     }
 
+    fn part(unit: u64, shards: &[u16]) -> FrameHead<'_> {
+        FrameHead { unit: Some((unit, shards)), ..FrameHead::default() }
+    }
+
     #[test]
     fn what_depends_on_nothing_is_committed_when_safe() {
         let mut commit = Commit::new(&[0, 0]);
@@ -128,9 +139,9 @@ mod tests {
     #[test]
     fn a_unit_is_committed_on_all_its_shards_at_once() {
         let mut commit = Commit::new(&[0, 0]);
-        commit.tie(0, 10, 20, Some((1, &[0, 1])), &[]);
+        commit.tie(0, 10, 20, part(1, &[0, 1]));
         assert_eq!(commit.is_safe(0, 30), [10, 0], "the other part is not even written");
-        commit.tie(1, 5, 9, Some((1, &[0, 1])), &[]);
+        commit.tie(1, 5, 9, part(1, &[0, 1]));
         assert_eq!(commit.is_safe(1, 8), [10, 5]);
         assert_eq!(commit.is_safe(1, 9), [30, 9]);
         assert_eq!(commit.tied_len(), 0);
@@ -139,9 +150,9 @@ mod tests {
     #[test]
     fn what_comes_after_waits_and_so_does_what_stands_behind() {
         let mut commit = Commit::new(&[0, 0, 0]);
-        commit.tie(1, 4, 8, None, &[point(0, 10)]);
-        commit.tie(2, 0, 6, Some((9, &[1, 2])), &[]);
-        commit.tie(1, 8, 12, Some((9, &[1, 2])), &[]);
+        commit.tie(1, 4, 8, FrameHead { after: &[point(0, 10)], ..FrameHead::default() });
+        commit.tie(2, 0, 6, part(9, &[1, 2]));
+        commit.tie(1, 8, 12, part(9, &[1, 2]));
         assert_eq!(commit.is_safe(1, 12), [0, 4, 0]);
         assert_eq!(commit.is_safe(2, 7), [0, 4, 0], "its unit stands behind a frame that is not whole");
         assert_eq!(commit.is_safe(0, 10), [10, 12, 7]);
@@ -150,12 +161,27 @@ mod tests {
     #[test]
     fn units_that_cross_are_committed_together() {
         let mut commit = Commit::new(&[0, 0]);
-        commit.tie(0, 0, 5, Some((1, &[0, 1])), &[]);
-        commit.tie(0, 5, 10, Some((2, &[0, 1])), &[]);
-        commit.tie(1, 0, 5, Some((1, &[0, 1])), &[]);
-        commit.tie(1, 5, 10, Some((2, &[0, 1])), &[point(0, 5)]);
+        commit.tie(0, 0, 5, part(1, &[0, 1]));
+        commit.tie(0, 5, 10, part(2, &[0, 1]));
+        commit.tie(1, 0, 5, part(1, &[0, 1]));
+        commit.tie(1, 5, 10, FrameHead { after: &[point(0, 5)], ..part(2, &[0, 1]) });
         assert_eq!(commit.is_safe(0, 10), [0, 0]);
         assert_eq!(commit.is_safe(1, 7), [5, 5]);
         assert_eq!(commit.is_safe(1, 10), [10, 10]);
+    }
+
+    #[test]
+    fn a_part_of_several_frames_is_cut_before_the_first() {
+        let bound = |extent| FrameHead { extent, ..part(1, &[0, 1]) };
+        let mut commit = Commit::new(&[0, 0, 0]);
+        commit.tie(0, 10, 14, bound(Extent::Opens));
+        commit.tie(0, 20, 28, FrameHead { after: &[point(2, 7)], ..FrameHead::default() });
+        commit.tie(0, 30, 34, bound(Extent::Closes));
+        assert_eq!(commit.is_safe(0, 40), [10, 0, 0], "the other part is not even written");
+        commit.tie(1, 5, 9, bound(Extent::Opens));
+        commit.tie(1, 15, 19, bound(Extent::Closes));
+        assert_eq!(commit.is_safe(1, 19), [10, 5, 0], "of one part something in the middle does not count");
+        assert_eq!(commit.is_safe(2, 7), [40, 19, 7]);
+        assert_eq!(commit.tied_len(), 0);
     }
 }

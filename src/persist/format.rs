@@ -12,13 +12,13 @@
 //! found elsewhere, or behind a hole, is none. `lag` says how much of the journal, up to this block, was not known to be
 //! on the disk when it was written: what lies before is *not* to be missing after any crash.
 use shards::effects::{Record, push_varint, take_varint};
-use shards::tail::{Point, bits};
+use shards::tail::{Extent, Point, bits};
 use smallvec::SmallVec;
 
 /// The first bytes of a journal's file.
 pub const MAGIC: &[u8; 8] = b"BRAIDJNL";
-/// The version of the format.
-pub const VERSION: u8 = 1;
+/// The version of the format. The first knew no unit's part of several frames.
+pub const VERSION: u8 = 2;
 /// Bytes of a file's head.
 pub const HEAD_BYTES: usize = 8 + 1 + 4 + 2 + 2 + 8 + 8 + 16;
 /// Bytes of a block's head, at most.
@@ -90,7 +90,7 @@ impl FileHead {
         if bytes.len() >= MAGIC.len() && !bytes.starts_with(MAGIC) {
             return Err("this is not a journal of Braid");
         }
-        if bytes.get(MAGIC.len()).is_some_and(|version| *version != VERSION) {
+        if bytes.get(MAGIC.len()).is_some_and(|version| *version > VERSION) {
             return Err("it was written by a newer version of Braid");
         }
         let mut rest = bytes.get(MAGIC.len() + 1..HEAD_BYTES).ok_or("its head is incomplete")?;
@@ -169,6 +169,8 @@ pub fn is_whole(block: &[u8]) -> bool {
 pub struct Frame<'a> {
     /// The unit that it is a part of, with its participants.
     pub unit: Option<(u64, SmallVec<[u16; 4]>)>,
+    /// How much of the part.
+    pub extent: Extent,
     /// What it comes after.
     pub after: SmallVec<[Point; 2]>,
     /// It is the mark of a cut over all shards.
@@ -185,7 +187,14 @@ impl<'a> Frame<'a> {
         let mut rest = *frames;
         let (bits, tail) = rest.split_first()?;
         rest = tail;
-        if bits & !(bits::UNIT | bits::AFTER | bits::MARK) != 0 {
+        let extent = match bits & (bits::OPENS | bits::CLOSES) {
+            0 => Extent::Whole,
+            _ if bits & bits::UNIT == 0 => return None,
+            bits::OPENS => Extent::Opens,
+            bits::CLOSES => Extent::Closes,
+            _ => return None,
+        };
+        if bits & !(bits::UNIT | bits::AFTER | bits::MARK | bits::OPENS | bits::CLOSES) != 0 {
             return None;
         }
         let unit = if bits & bits::UNIT == 0 {
@@ -206,7 +215,7 @@ impl<'a> Frame<'a> {
         let (records, tail) = rest.split_at_checked(len)?;
         let len = frames.len() - tail.len();
         *frames = tail;
-        Some(Frame { unit, after, is_mark: bits & bits::MARK != 0, records, len })
+        Some(Frame { unit, extent, after, is_mark: bits & bits::MARK != 0, records, len })
     }
     /// The records, unless there is something among them that is none.
     #[must_use]
@@ -240,7 +249,10 @@ mod tests {
         let mut tail = Tail::new(100, 0);
         let after = [Point { shard: 1, lsn: 77 }];
         tail.append(FrameHead::default(), b"\0\x01\x01a");
-        tail.append(FrameHead { unit: Some((300, &[0, 2])), after: &after, is_mark: false }, b"");
+        tail.append(FrameHead { unit: Some((300, &[0, 2])), after: &after, ..FrameHead::default() }, b"");
+        for extent in [Extent::Opens, Extent::Closes] {
+            tail.append(FrameHead { unit: Some((9, &[0])), extent, ..FrameHead::default() }, b"");
+        }
         tail.append(FrameHead { is_mark: true, ..FrameHead::default() }, b"");
         tail.swap(Vec::new())
     }
@@ -260,9 +272,19 @@ mod tests {
         assert_eq!((plain.records, plain.checked_records()), (&b"\0\x01\x01a"[..], Some(1)));
         let part = Frame::take(&mut rest).expect("a frame");
         assert_eq!(part.unit.map(|(unit, shards)| (unit, shards.to_vec())), Some((300, vec![0, 2])));
-        assert_eq!(part.after.to_vec(), [Point { shard: 1, lsn: 77 }]);
+        assert_eq!((part.after.to_vec(), part.extent), (vec![Point { shard: 1, lsn: 77 }], Extent::Whole));
+        assert_eq!(Frame::take(&mut rest).expect("a frame").extent, Extent::Opens);
+        assert_eq!(Frame::take(&mut rest).expect("a frame").extent, Extent::Closes);
         assert!(Frame::take(&mut rest).expect("a frame").is_mark);
         assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn what_opens_or_closes_does_so_for_a_unit() {
+        for bits in [bits::OPENS, bits::CLOSES, bits::UNIT | bits::OPENS | bits::CLOSES, 32] {
+            assert!(Frame::take(&mut &[bits, 1, 1, 0, 0, 0][..]).is_none(), "{bits}");
+        }
+        assert!(Frame::take(&mut &[bits::UNIT | bits::OPENS, 1, 1, 0, 0, 0][..]).is_some());
     }
 
     #[test]

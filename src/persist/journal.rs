@@ -171,7 +171,7 @@ impl Journal {
     #[cold]
     fn tie(&self, shard: usize, start: u64, end: u64, head: FrameHead<'_>) {
         let mut commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
-        commit.tie(shard, start, end, head.unit, head.after);
+        commit.tie(shard, start, end, head);
     }
 
     /// Takes what a shard in hand has for its journal; what is to be written of it at once, if anything.
@@ -322,7 +322,7 @@ impl Journal {
     /// it is written.
     pub fn mark(&self, shard: &mut Shard, unit: u64) {
         let participants: Vec<u16> = (0..self.shard_count() as u16).collect();
-        let head = FrameHead { unit: Some((unit, &participants)), after: &[], is_mark: true };
+        let head = FrameHead { unit: Some((unit, &participants)), is_mark: true, ..FrameHead::default() };
         let end = self.append(shard, head, &[]);
         let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
         marked.look(|shard| self.synced(shard));

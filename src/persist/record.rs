@@ -20,6 +20,8 @@ type Participants = SmallVec<[u16; 8]>;
 pub struct Ties<'a> {
     /// It is a part of this unit over several journals, each of which gets a frame even where nothing was done.
     pub unit: Option<(u64, &'a [u16])>,
+    /// That part is a sheaf's: commands that each have a frame, between two of the part's.
+    pub is_sheaf: bool,
     /// What the connection did before elsewhere and is not committed yet.
     pub after: &'a [Point],
 }
@@ -40,7 +42,7 @@ pub fn seal(journal: &Journal, shards: &mut [Box<Shard>], effects: &mut Effects,
     }
     match shards {
         [only] => {
-            let head = FrameHead { unit: ties.unit, after: ties.after, is_mark: false };
+            let head = FrameHead { unit: ties.unit, after: ties.after, ..FrameHead::default() };
             journal.append(only, head, effects.record_bytes());
         }
         _ => seal_gathered(journal, shards, effects, ties.after),
@@ -54,7 +56,7 @@ fn seal_gathered(journal: &Journal, shards: &mut [Box<Shard>], effects: &Effects
     let unit = (participants.len() > 1).then(|| (journal.new_unit(), &participants[..]));
     let mut after: SmallVec<[Point; 8]> = after.into();
     after.extend(seen_elsewhere(journal, shards, &participants));
-    let head = FrameHead { unit, after: &after, is_mark: false };
+    let head = FrameHead { unit, after: &after, ..FrameHead::default() };
     for (place, index) in participants.iter().enumerate() {
         let Some(shard) = shards.iter_mut().find(|shard| shard.index == usize::from(*index)) else {
             continue;

@@ -8,6 +8,7 @@ use super::format::Frame;
 use super::manifest::{Directory, Epoch};
 use super::scan::BlockReader;
 use shards::effects::Record;
+use shards::tail::Extent;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
@@ -76,7 +77,8 @@ pub fn replay<E: From<String>>(
                     .ok_or_else(|| "a frame that was whole is not any more".to_owned())?;
                 strand.done += frame.len;
                 strand.lsn += frame.len as u64;
-                match frame.unit {
+                match frame.unit.filter(|_| frame.extent == Extent::Whole) {
+                    // What a part of several frames holds concerns its shard alone.
                     None => hand_over(frame.records, &mut carry_out)?,
                     Some((unit, participants)) => {
                         let meeting = meetings

@@ -13,7 +13,7 @@
 //! **Tails.** A block that is not whole, or not in its place, ends a journal. Where a later block says that the journal was synced
 //! beyond that place, it is damage, and an error; else it is what a crash leaves, whatever stands behind it. Zeros up to the end of a file are nothing:
 //! space that was laid out ahead ([`super::files`]).
-use super::commit::{Tied, Units, cut};
+use super::commit::{Tied, Units, cut, note_part};
 use super::format::{BLOCK_HEAD_BYTES_MAX, FileHead, Frame, HEAD_BYTES, Policy, is_whole, read_block_head};
 use super::manifest::{Directory, Epoch, FILE_NAME};
 use super::store::{Reading, Store};
@@ -381,10 +381,7 @@ fn take_frames(block: &Block<'_>, found: &mut Found, shard: usize, units: &mut U
         let end = start + frame.len as u64;
         found.records += frame.checked_records()? as u64;
         if let Some((unit, participants)) = &frame.unit {
-            let parts = units
-                .entry(*unit)
-                .or_insert_with(|| participants.iter().map(|shard| (*shard, None)).collect());
-            parts.iter_mut().filter(|part| usize::from(part.0) == shard).for_each(|part| part.1 = Some(end));
+            note_part(units, (*unit, participants), shard, frame.extent, end);
             if frame.is_mark {
                 found.marks.push((*unit, end));
             }

@@ -1,6 +1,7 @@
 //! Batches on the shards in hand: every command, transaction and script runs here, except what a connection runs directly.
 use super::watching::{is_dirty, unwatch, watch};
 use super::{run_one, serve_ready};
+use crate::chaos::{Break, breaks};
 use crate::coordinate::batch::{Act, Batch, Queued};
 use crate::coordinate::exec::is_publish;
 use crate::coordinate::unit::Part;
@@ -18,7 +19,7 @@ use shards::reply::Reply;
 use shards::settings::Settings;
 use shards::shard::Shard;
 use shards::spec::Flags;
-use shards::tail::Point;
+use shards::tail::{Extent, FrameHead, Point};
 use shards::waiting::{Waiter, leave, stand};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ pub(super) struct Into<'a> {
     pub(super) is_share: bool,
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
     pub(super) fn run_part(&mut self, shards: &mut [Box<Shard>], part: &mut Part) {
         let Part { batch, act, reply, aborted, waits, needs, is_share } = part;
         reply.resp = batch.resp;
@@ -69,14 +70,36 @@ impl Bench<'_> {
         let before: Option<SmallVec<[u64; 8]>> =
             looks_back.then(|| shards.iter().map(|shard| end_of(shard)).collect());
         let Into { reply, waits, needs, is_share } = into;
+        let sheaf = self.open_sheaf(shards, batch);
         let aborted = self.carry_out(shards, batch, act, Into { reply, waits, needs: &mut *needs, is_share });
         self.end(shards, batch, is_share);
+        if let Some(unit) = sheaf {
+            self.bound(&mut shards[0], unit, Extent::Closes);
+        }
         if let Some(before) = before {
             // Of a transaction that is given up the client learns that a watched key has changed, whichever that is.
             let slots = if aborted { None } else { slots_of(batch) };
             self.look_back(shards, slots.as_deref(), &before, needs);
         }
         aborted
+    }
+
+    /// What binds a sheaf's part to the others stands in a frame before those of its commands, and in one behind them.
+    fn open_sheaf(&mut self, shards: &mut [Box<Shard>], batch: &Batch) -> Option<(u64, &'a [u16])> {
+        let unit = self.ties.unit.filter(|_| self.ties.is_sheaf)?;
+        self.ties.unit = None;
+        if shards[0].tail.is_none() || !is_writer(batch) || breaks(Break::Bind) {
+            return None;
+        }
+        self.bound(&mut shards[0], unit, Extent::Opens);
+        self.ties.after = &[];
+        Some(unit)
+    }
+
+    fn bound(&self, shard: &mut Shard, unit: (u64, &[u16]), extent: Extent) {
+        let after = if extent == Extent::Opens { self.ties.after } else { &[] };
+        let head = FrameHead { unit: Some(unit), extent, after, is_mark: false };
+        self.outside.shared.journal.append(shard, head, &[]);
     }
 
     /// All of it has ended, as far as it has not yet: of a unit all that it did is written down, once.

@@ -12,7 +12,8 @@ pub use self::pool::{Pool, give_back};
 pub use self::tracking::{Choice, Tracking};
 use crate::coordinate::batch::{Origin, Run};
 use crate::coordinate::exec::Deferred;
-use crate::coordinate::unit::{Unit, Watching};
+use crate::coordinate::merge::in_order;
+use crate::coordinate::unit::{Kind, Unit, Watching};
 use crate::net::Token;
 use crate::persist::needs::Needs;
 use crate::protocol::parse::Parser;
@@ -458,7 +459,13 @@ impl Conn {
             Some(Returned::Unit(unit)) => {
                 let parts: Vec<_> = (0..unit.parts.len()).map(|index| unit.part(index)).collect();
                 let replies: SmallVec<[&[u8]; 8]> = parts.iter().map(|part| &part.reply.bytes[..]).collect();
-                assemble(&first.assembly, &replies, parts[0].aborted, parts[0].reply.resp, &mut self.out);
+                match &unit.kind {
+                    Kind::Sheaf(order) => in_order(&replies, order, &mut self.out),
+                    _ => {
+                        let (aborted, resp) = (parts[0].aborted, parts[0].reply.resp);
+                        assemble(&first.assembly, &replies, aborted, resp, &mut self.out);
+                    }
+                }
             }
             Some(Returned::Bytes(bytes)) => self.out.extend_from_slice(&bytes),
             None => {}

@@ -13,6 +13,7 @@ use super::waitaof::SyncWait;
 use crate::admit::Alerts;
 use crate::config::Config;
 use crate::coordinate::batch::Run;
+use crate::coordinate::sheaf::Sheaf;
 use crate::coordinate::survey::Survey;
 use crate::latency::{Monitor, Sample};
 use crate::net::Token;
@@ -95,6 +96,8 @@ pub struct Core {
     pub pool: Pool,
     /// The run that the connection at hand is filling, and its shard.
     pub open: Option<(usize, Box<Run>)>,
+    /// Or what it is binding.
+    pub sheaf: Option<Sheaf>,
     /// That connection had unanswered commands elsewhere when it was opened.
     pub(crate) open_is_ahead: bool,
     /// Shards whose queue got something: their owner may sleep.
@@ -194,6 +197,7 @@ impl Core {
             now_ms: 0,
             pool: Pool::new(),
             open: None,
+            sheaf: None,
             open_is_ahead: false,
             nudged: vec![false; count],
             unsettled: false,

@@ -12,7 +12,7 @@ use braid::persist::needs::Needs;
 use braid::persist::record::{Ties, seal};
 use shards::shard::Shard;
 use shards::slot::slot_of;
-use shards::tail::Point;
+use shards::tail::{Extent, FrameHead, Point};
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::rc::Rc;
@@ -46,6 +46,8 @@ pub(crate) struct Op {
 enum Kind {
     Read,
     Write,
+    /// Two writes on each of its shards, bound together.
+    Sheaf,
     /// A write whose parts come together.
     Gathered,
 }
@@ -134,6 +136,11 @@ impl Op {
     pub(crate) fn writes(&self) -> bool {
         self.kind != Kind::Read
     }
+
+    /// How many records journals have of it.
+    pub(crate) fn records(&self) -> usize {
+        self.shards.len() * if self.kind == Kind::Sheaf { 2 } else { 1 }
+    }
 }
 
 impl Life {
@@ -194,6 +201,11 @@ impl Life {
 
     pub(crate) fn number(&self) -> usize {
         self.number
+    }
+
+    /// Whether a key is one of that shard's.
+    pub(crate) fn is_on(&self, shard: usize, key: &[u8]) -> bool {
+        self.keys[shard].iter().any(|known| known.as_bytes() == key)
     }
 
     /// What may stand in a base, where everything is named but once.
@@ -258,22 +270,34 @@ impl Life {
     /// A connection sends a command, if it may.
     fn enter(&mut self) {
         let conn = self.dice.below(CONNS);
-        let kind = self.dice.pick(&[Kind::Read, Kind::Write, Kind::Write, Kind::Write, Kind::Gathered]);
+        let kind = self.dice.pick(&[
+            Kind::Read,
+            Kind::Write,
+            Kind::Write,
+            Kind::Write,
+            Kind::Sheaf,
+            Kind::Sheaf,
+            Kind::Gathered,
+        ]);
         let mut shards = vec![self.dice.below(self.shards.len())];
-        if kind == Kind::Gathered || self.dice.once_in(3) {
+        if matches!(kind, Kind::Gathered | Kind::Sheaf) || self.dice.once_in(3) {
             shards = (0..self.shards.len()).filter(|_| self.dice.once_in(2)).collect();
         }
         if shards.is_empty() || self.conns[conn].pending.len() >= PIPELINE_MAX {
             return;
         }
-        let kind = if shards.len() == 1 && kind == Kind::Gathered { Kind::Write } else { kind };
+        let kind = if shards.len() == 1 && matches!(kind, Kind::Gathered | Kind::Sheaf) {
+            Kind::Write
+        } else {
+            kind
+        };
         // A write does not run ahead of what its connection sent to other shards.
         let is_ahead = |op: &usize| shards.len() > 1 || self.ops[*op].shards != shards;
         let is_refused = kind != Kind::Read && self.journal.refuses_writes().is_some();
         if is_refused || kind != Kind::Read && self.conns[conn].pending.iter().any(is_ahead) {
             return;
         }
-        let is_unit = kind == Kind::Write && shards.len() > 1;
+        let is_unit = matches!(kind, Kind::Write | Kind::Sheaf) && shards.len() > 1;
         let unit =
             is_unit.then(|| (self.journal.new_unit(), shards.iter().map(|shard| *shard as u16).collect()));
         let op = Op {
@@ -338,12 +362,18 @@ impl Life {
             // A unit says all that comes before it; else the own journal's order does.
             let elsewhere = op.after.elsewhere(shard, &self.journal);
             let after = if unit.is_some() { op.after.points() } else { &elsewhere };
-            seal(
-                &self.journal,
-                std::slice::from_mut(&mut self.shards[shard]),
-                &mut effects,
-                Ties { unit, after },
-            );
+            let in_hand = std::slice::from_mut(&mut self.shards[shard]);
+            if op.kind == Kind::Sheaf {
+                let bound = |extent, after| FrameHead { unit, extent, after, is_mark: false };
+                self.journal.append(&mut in_hand[0], bound(Extent::Opens, after), &[]);
+                let mut first = recording();
+                first.record(0, &[b"SET", key.as_bytes(), name(self.number, id).as_bytes()]);
+                seal(&self.journal, in_hand, &mut first, Ties::default());
+                seal(&self.journal, in_hand, &mut effects, Ties::default());
+                self.journal.append(&mut in_hand[0], bound(Extent::Closes, &[]), &[]);
+            } else {
+                seal(&self.journal, in_hand, &mut effects, Ties { unit, after, ..Ties::default() });
+            }
             self.last[shard][op.key] = Some(id);
             let tail = self.shards[shard].tail.as_mut().expect("a journal is written");
             self.done[shard].push(id);
@@ -375,7 +405,7 @@ impl Life {
         }
         let mut effects = recording();
         effects.record(0, &args);
-        seal(&self.journal, &mut in_hand, &mut effects, Ties { unit: None, after: after.points() });
+        seal(&self.journal, &mut in_hand, &mut effects, Ties { after: after.points(), ..Ties::default() });
         let mut points = Vec::new();
         for (shard, index) in in_hand.into_iter().zip(shards) {
             let lsn = shard.tail.as_ref().expect("a journal is written").end();

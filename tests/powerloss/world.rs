@@ -29,10 +29,16 @@ pub(crate) struct Seen {
     pub(crate) failure: Option<String>,
 }
 
-/// What was read back: operations in the order in which they are carried out, each once for every shard's record of it.
+/// What was read back: operations in the order in which they are carried out, each once for every record of it.
 pub(crate) struct Restored {
     pub(crate) manifest: Manifest,
-    pub(crate) ops: Vec<OpId>,
+    pub(crate) ops: Vec<Said>,
+}
+
+/// An operation as a record says it, of a key, or a base.
+pub(crate) struct Said {
+    op: OpId,
+    key: Option<Vec<u8>>,
 }
 
 /// Plays one seed.
@@ -103,7 +109,7 @@ pub(crate) fn restore(disk: &Disk, directory: &Directory) -> Result<Restored, St
     }
     let mut ops = Vec::new();
     for base in &manifest.bases {
-        ops.extend(read_base(disk, directory.file(base))?);
+        ops.extend(read_base(disk, directory.file(base))?.into_iter().map(|op| Said { op, key: None }));
     }
     for epoch in &manifest.epochs {
         replay(
@@ -112,8 +118,9 @@ pub(crate) fn restore(disk: &Disk, directory: &Directory) -> Result<Restored, St
             |record| {
                 let args: Vec<&[u8]> = record.args().collect();
                 // Of an MSET every key says it, as every part of a fan-out does.
-                let names = args.iter().skip(2).step_by(2);
-                names.for_each(|name| ops.extend(op_of(name)));
+                for said in args[1..].chunks_exact(2) {
+                    ops.extend(op_of(said[1]).map(|op| Said { op, key: Some(said[0].to_vec()) }));
+                }
                 Ok::<_, String>(())
             },
             |_| {},
@@ -123,13 +130,13 @@ pub(crate) fn restore(disk: &Disk, directory: &Directory) -> Result<Restored, St
 }
 
 /// Each operation once, where it first stands.
-fn unique(ops: &[OpId]) -> Vec<OpId> {
+fn unique<'a>(said: impl IntoIterator<Item = &'a Said>) -> Vec<OpId> {
     let mut known = BTreeSet::new();
-    ops.iter().copied().filter(|op| known.insert(*op)).collect()
+    said.into_iter().map(|said| said.op).filter(|op| known.insert(*op)).collect()
 }
 
 /// Whether what is left of a life keeps the promises that were made, and is whole.
-fn check(life: &Life, restored: &[OpId], was_dark: bool, seen: &mut Seen) -> Result<(), String> {
+fn check(life: &Life, restored: &[Said], was_dark: bool, seen: &mut Seen) -> Result<(), String> {
     let left = check_whole(life, restored)?;
     check_promises(life, was_dark, &left)?;
     seen.restored += left.len();
@@ -139,30 +146,35 @@ fn check(life: &Life, restored: &[OpId], was_dark: bool, seen: &mut Seen) -> Res
 }
 
 /// What is left of a life, if that is something that it did: units whole, nothing without what came before.
-pub(crate) fn check_whole(life: &Life, restored: &[OpId]) -> Result<BTreeSet<usize>, String> {
+pub(crate) fn check_whole(life: &Life, restored: &[Said]) -> Result<BTreeSet<usize>, String> {
     let number = life.number();
     let ops = unique(restored);
     if ops.get(..life.kept.len()) != Some(&life.kept[..]) {
         return Err(format!("what was there before life {number} is not: {:?} of {:?}", ops, life.kept));
     }
     let mut parts: HashMap<usize, usize> = HashMap::new();
-    for (_, op) in restored.iter().filter(|(of, _)| *of == number) {
-        *parts.entry(*op).or_default() += 1;
+    for (_, op) in restored.iter().map(|said| said.op).filter(|(of, _)| *of == number) {
+        *parts.entry(op).or_default() += 1;
     }
     let left: Vec<usize> = ops[life.kept.len()..].iter().map(|(_, op)| *op).collect();
     let is_left = |op: &usize| parts.contains_key(op);
     // Units are whole: bases name an operation once, journals once for every part.
     let based = life.based();
     for (op, count) in &parts {
-        let all = life.ops[*op].shards.len();
+        let all = life.ops[*op].records();
         if *count != all && !based.contains(op) {
-            return Err(format!("of operation {op} {count} of {all} parts are left"));
+            return Err(format!("of operation {op} {count} of {all} records are left"));
         }
     }
     // What each shard did is there in its order, from the beginning.
     for (shard, done) in life.done.iter().enumerate() {
+        let is_here = |said: &&Said| {
+            said.op.0 == number
+                && life.ops[said.op.1].shards.contains(&shard)
+                && said.key.as_ref().is_none_or(|key| life.is_on(shard, key))
+        };
         let there: Vec<usize> =
-            left.iter().copied().filter(|op| life.ops[*op].shards.contains(&shard)).collect();
+            unique(restored.iter().filter(is_here)).into_iter().map(|(_, op)| op).collect();
         if !done.starts_with(&there) {
             return Err(format!("shard {shard} did {done:?}, but {there:?} is left"));
         }

@@ -90,7 +90,9 @@ pub(crate) fn run(seed: u64, wrong: Option<Wrong>) -> Outcome {
     let has_journals = match wrong {
         None => dice.once_in(3),
         // They have a part in what is made wrong, or would only take time.
-        Some(wrong) => matches!(wrong, Wrong::Disk | Wrong::Rule(Break::Commit | Break::Telling)),
+        Some(wrong) => {
+            matches!(wrong, Wrong::Disk | Wrong::Rule(Break::Commit | Break::Telling | Break::Bind))
+        }
     };
     let durable = has_journals.then(|| Durable::begin(seed, shard_count, is_liar, &mut dice));
     let config = Config { databases: 1, ..Config::default() };
