@@ -14,6 +14,8 @@ struct Model {
     added: u64,
     max_deleted_id: Id,
     last_id: Id,
+    /// Who reads the nodes as they were.
+    view: Option<View>,
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ enum Step {
     /// Nodes are taken out and put into a new stream.
     Reload,
     Copy,
+    /// A reader gets the nodes, until the next one comes.
+    Lend,
 }
 
 fn fields() -> impl Strategy<Value = Fields> {
@@ -45,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|((by_len, index, approximately), limit)| Step::Trim(by_len, index, approximately, limit)),
         1 => Just(Step::Reload),
         1 => Just(Step::Copy),
+        1 => Just(Step::Lend),
     ]
 }
 
@@ -108,6 +113,10 @@ impl Model {
                 *stream = Stream::from_nodes(nodes, stream.facts()).expect("our own nodes are sound");
             }
             Step::Copy => *stream = stream.copy(),
+            Step::Lend => {
+                self.view = None;
+                self.view = stream.lend();
+            }
         }
     }
 
@@ -158,7 +167,7 @@ impl Model {
             assert!((head.live + head.dead) as usize <= entries_max.max(1), "a node has room for so many");
             assert!(base <= node.last_id(base));
         }
-        assert_eq!(stream.0.node_bytes, bytes);
+        assert_eq!(stream.0.nodes.bytes(), bytes);
     }
 
     fn check_range(&self, stream: &Stream, from: Id, to: Id) {
@@ -295,6 +304,29 @@ fn counts_that_change_their_width_leave_entries_in_their_places() {
             model.check(&stream, 400);
         }
     }
+}
+
+/// A node that grows at the end of a long stream has room for more, which a copy of it has not: be it a copy of the
+/// stream, or one that is made because a reader has the node.
+#[test]
+fn what_copies_take_is_counted_anew() {
+    let settings = settings(4, 4096);
+    let mut stream = Stream::empty();
+    let add = |stream: &mut Stream, ms| stream.append(Id::new(ms, 0), &[[b"f", &[b'v'; 300]]], &settings);
+    let taken = |stream: &Stream| stream.nodes().map(|(_, pack)| pack.memory_bytes()).sum::<usize>();
+    (1..=41).for_each(|ms| add(&mut stream, ms));
+    let copy = stream.copy();
+    assert!(taken(&copy) < taken(&stream), "the last node has room");
+    assert_eq!((copy.0.nodes.bytes(), stream.0.nodes.bytes()), (taken(&copy), taken(&stream)));
+    let view = stream.lend();
+    add(&mut stream, 42);
+    assert_eq!(stream.0.nodes.bytes(), taken(&stream));
+    drop(view);
+    (43..=46).for_each(|ms| add(&mut stream, ms));
+    let view = stream.lend();
+    assert!(stream.delete(Id::new(46, 0)) && stream.delete(Id::new(1, 0)));
+    assert_eq!(stream.0.nodes.bytes(), taken(&stream));
+    drop(view);
 }
 
 #[test]
