@@ -64,7 +64,7 @@ impl Body {
         let mut needed = 0;
         if self.nodes.len() >= ROOMY_NODES_MIN {
             self.nodes.change_last(
-                |_| true,
+                |_, _| true,
                 |_, node| {
                     node.pack.fit();
                     needed = node.pack.memory_bytes();
@@ -116,14 +116,14 @@ impl Stream {
         self.0.nodes.lend()
     }
 
-    /// A stream of nodes from a stranger, in the order of their ids; none unless each is sound. `len` and `first_id` are
-    /// taken from the nodes.
+    /// A stream of nodes from a stranger; none unless they and their entries are sound and in the order of their ids. `len`
+    /// and `first_id` are taken from the nodes.
     #[must_use]
     pub fn from_nodes(nodes: Vec<(Id, Listpack)>, facts: Facts) -> Option<Stream> {
-        let mut body = Body { facts, ..Body::default() };
+        let (mut body, mut last) = (Body { facts, ..Body::default() }, None);
         for (base, pack) in nodes {
-            let is_next = body.nodes.last().is_none_or(|(last, _)| *last < base);
-            if !is_next || !Node::is_sound(&pack) {
+            let is_next = body.nodes.last().is_none_or(|(before, _)| *before < base);
+            if !is_next || !Node::is_sound(base, &pack, &mut last) {
                 return None;
             }
             let node = Node::of(pack);
@@ -140,7 +140,8 @@ impl Stream {
         debug_assert!(id > self.0.facts.last_id, "ids only grow");
         let added: usize = pairs.iter().flatten().map(|part| part.len()).sum();
         let body = &mut *self.0;
-        let is_fit = |last: &Node| has_room(last, added, settings);
+        // A node of a greater id has nothing left, and XSETID went back behind it: there nobody would look for the entry.
+        let is_fit = |base: Id, last: &Node| base <= id && has_room(last, added, settings);
         let is_added = body.nodes.change_last(is_fit, |base, node| node.push(base, id, pairs));
         if !is_added {
             let mut node = Node::new(pairs, body.finish_last());

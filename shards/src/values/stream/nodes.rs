@@ -47,7 +47,7 @@ impl Nodes {
         self.bytes
     }
 
-    /// Adds a node.
+    /// Adds a node, in the place of one with the same id, in which nothing is left.
     pub(super) fn insert(&mut self, base: Id, node: Node) {
         self.bytes += node.pack.memory_bytes();
         if let Some(former) = self.sorted.insert(base, node) {
@@ -59,10 +59,10 @@ impl Nodes {
     #[inline]
     pub(super) fn change_last(
         &mut self,
-        is_fit: impl FnOnce(&Node) -> bool,
+        is_fit: impl FnOnce(Id, &Node) -> bool,
         change: impl FnOnce(Id, &mut Node),
     ) -> bool {
-        let Some((base, last)) = self.sorted.last_mut().filter(|(_, last)| is_fit(last)) else {
+        let Some((base, last)) = self.sorted.last_mut().filter(|(base, last)| is_fit(*base, last)) else {
             return false;
         };
         let before = last.pack.memory_bytes();
