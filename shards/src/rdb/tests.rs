@@ -4,7 +4,7 @@ use crate::digest;
 use crate::keyspace::{Entry, Value};
 use crate::settings::Settings;
 use crate::values::list::Side;
-use crate::values::stream::{Group, Id, Pending};
+use crate::values::stream::{Facts, Group, Id, Pending};
 use crate::values::zset::{Change, Limits, When};
 use crate::values::{Hash, Kind, List, Object, Set, Stream, Zset};
 use proptest::prelude::*;
@@ -337,6 +337,25 @@ fn fields_expire_in_every_form() {
         assert_eq!((Extent::new(kind, version).step(&mut reader), reader.left()), (Ok(true), 0));
         assert_eq!((hash.len(), of(b"a"), of(b"b")), (2, Some(Some(1000)), Some(None)), "type {kind}");
     }
+}
+
+/// A deleted entry beyond the last id is no fault: Redis writes that where XSETID went back. What comes next may be there.
+#[test]
+fn streams_end_before_what_was_deleted() {
+    let mut stream = Stream::empty();
+    for ms in [1, 3] {
+        stream.append(Id::new(ms, 0), &[[b"f", b"v"]], &tiny());
+    }
+    assert!(stream.delete(Id::new(3, 0)));
+    for last_id in [Id::new(2, u64::MAX), Id::new(1, 0)] {
+        stream.set_facts(Facts { last_id, ..stream.facts() });
+        let (kind, bytes) = written(&entry(Value::Object(stream.copy().into())), 0);
+        assert!(read(kind, 0, &bytes, &tiny()).is_ok());
+        use_up(kind, 0, &bytes);
+    }
+    stream.set_facts(Facts { last_id: Id::new(0, 9), ..stream.facts() });
+    let (kind, bytes) = written(&entry(Value::Object(stream.into())), 0);
+    assert_eq!(read(kind, 0, &bytes, &tiny()).err(), Some(Bad::Data("a broken stream")));
 }
 
 /// Streams as Redis 5 wrote them have no facts beyond their last id; groups get their counters from the entries.

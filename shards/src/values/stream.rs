@@ -48,8 +48,6 @@ pub struct Facts {
 #[derive(Debug, Default)]
 struct Body {
     nodes: Nodes,
-    /// What the nodes take, in bytes.
-    node_bytes: usize,
     len: u64,
     facts: Facts,
     /// The id of the first entry; the least id where there is none.
@@ -64,15 +62,12 @@ impl Body {
     /// Ends the last node, which is full. Gives back the room of the next one (see [`ROOMY_NODES_MIN`]); 0 where it grows.
     fn finish_last(&mut self) -> usize {
         let mut needed = 0;
-        let node_bytes = &mut self.node_bytes;
         if self.nodes.len() >= ROOMY_NODES_MIN {
             self.nodes.change_last(
-                |_| true,
+                |_, _| true,
                 |_, node| {
-                    *node_bytes -= node.pack.memory_bytes();
                     node.pack.fit();
                     needed = node.pack.memory_bytes();
-                    *node_bytes += needed;
                 },
             );
         }
@@ -121,19 +116,18 @@ impl Stream {
         self.0.nodes.lend()
     }
 
-    /// A stream of nodes from a stranger, in the order of their ids; none unless each is sound. `len` and `first_id` are
-    /// taken from the nodes.
+    /// A stream of nodes from a stranger; none unless they and their entries are sound and in the order of their ids. `len`
+    /// and `first_id` are taken from the nodes.
     #[must_use]
     pub fn from_nodes(nodes: Vec<(Id, Listpack)>, facts: Facts) -> Option<Stream> {
-        let mut body = Body { facts, ..Body::default() };
+        let (mut body, mut last) = (Body { facts, ..Body::default() }, None);
         for (base, pack) in nodes {
-            let is_next = body.nodes.last().is_none_or(|(last, _)| *last < base);
-            if !is_next || !Node::is_sound(&pack) {
+            let is_next = body.nodes.last().is_none_or(|(before, _)| *before < base);
+            if !is_next || !Node::is_sound(base, &pack, &mut last) {
                 return None;
             }
             let node = Node::of(pack);
             body.len += node.head().live as u64;
-            body.node_bytes += node.pack.memory_bytes();
             body.nodes.insert(base, node);
         }
         let mut stream = Stream(Box::new(body));
@@ -146,17 +140,12 @@ impl Stream {
         debug_assert!(id > self.0.facts.last_id, "ids only grow");
         let added: usize = pairs.iter().flatten().map(|part| part.len()).sum();
         let body = &mut *self.0;
-        let node_bytes = &mut body.node_bytes;
-        let is_fit = |last: &Node| has_room(last, added, settings);
-        let is_added = body.nodes.change_last(is_fit, |base, node| {
-            let before = node.pack.memory_bytes();
-            node.push(base, id, pairs);
-            *node_bytes = *node_bytes - before + node.pack.memory_bytes();
-        });
+        // A node of a greater id has nothing left, and XSETID went back behind it: there nobody would look for the entry.
+        let is_fit = |base: Id, last: &Node| base <= id && has_room(last, added, settings);
+        let is_added = body.nodes.change_last(is_fit, |base, node| node.push(base, id, pairs));
         if !is_added {
             let mut node = Node::new(pairs, body.finish_last());
             node.push(id, id, pairs);
-            body.node_bytes += node.pack.memory_bytes();
             body.nodes.insert(id, node);
         }
         body.len += 1;
@@ -184,24 +173,12 @@ impl Stream {
         let Some(&(base, ref node)) = self.0.nodes.up_to(id) else { return false };
         let Some(spot) = node.find(base, id) else { return false };
         if node.head().live == 1 {
-            self.remove_node(base);
+            self.0.nodes.remove(base);
         } else {
-            self.change_node(base, |node| node.bury(&[spot]));
+            self.0.nodes.change(base, |node| node.bury(&[spot]));
         }
         self.0.len -= 1;
         true
-    }
-
-    fn change_node(&mut self, base: Id, change: impl FnOnce(&mut Node)) {
-        let Some(node) = self.0.nodes.get_mut(base) else { return };
-        let before = node.pack.memory_bytes();
-        change(node);
-        self.0.node_bytes = self.0.node_bytes - before + node.pack.memory_bytes();
-    }
-
-    fn remove_node(&mut self, base: Id) {
-        let Body { nodes, node_bytes, .. } = &mut *self.0;
-        nodes.remove(base, |node| *node_bytes -= node.pack.memory_bytes());
     }
 
     fn find_first_id(&mut self) {
@@ -293,7 +270,10 @@ impl Kind for Stream {
     }
     fn memory_bytes(&self) -> usize {
         let groups = self.0.groups.iter().map(|(name, group)| name.len() + 64 + group.memory_bytes());
-        size_of::<Body>() + self.0.node_bytes + self.0.nodes.len() * NODE_FRAME_BYTES + groups.sum::<usize>()
+        size_of::<Body>()
+            + self.0.nodes.bytes()
+            + self.0.nodes.len() * NODE_FRAME_BYTES
+            + groups.sum::<usize>()
     }
     fn copy(&self) -> Self {
         let groups = self.0.groups.iter().map(|(name, group)| (name.clone(), Box::new(group.copy())));

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `ms` and `seq` are distances from the node's id, which is that of its first entry. `elements` counts those before it,
-//! for who walks backwards; the head's 0 stops that walk. An entry that is deleted stays, with a flag.
+//! for who walks backwards; the head's 0 stops that walk. An entry that is deleted stays, with a flag. Where XSETID went back
+//! behind it, those after it have lesser ids: only the entries that are there are in order.
 use super::Id;
 use crate::keyspace::StrRef;
 use crate::values::listpack::{At, Iter, Listpack};
@@ -150,8 +151,7 @@ impl Node {
 
     /// The entry of an id, unless it is deleted.
     pub(super) fn find(&self, base: Id, id: Id) -> Option<Spot> {
-        let spot = self.spots(base).find(|spot| spot.id >= id)?;
-        (spot.id == id && !spot.is_deleted()).then_some(spot)
+        self.spots(base).find(|spot| !spot.is_deleted() && spot.id >= id).filter(|spot| spot.id == id)
     }
 
     /// The id of the last entry, deleted or not.
@@ -187,8 +187,9 @@ impl Node {
         }
     }
 
-    /// Whether a stranger's listpack is a node, entry by entry.
-    pub(super) fn is_sound(pack: &Listpack) -> bool {
+    /// Whether a stranger's listpack is a node of this id, entry by entry: those that are there in order, none before the
+    /// node's id. The last of them becomes `last`, which is that of the nodes before.
+    pub(super) fn is_sound(base: Id, pack: &Listpack, last: &mut Option<Id>) -> bool {
         let number = |elements: &mut Iter<'_>| match elements.next() {
             Some(StrRef::Int(value)) => Some(value),
             _ => None,
@@ -201,11 +202,11 @@ impl Node {
                 elements.next()?;
             }
             let (mut lives, mut deads) = (0, 0);
+            (*last < Some(base)).then_some(())?;
             (number(&mut elements)? == 0).then_some(())?;
             while let Some(flags) = elements.next() {
                 let StrRef::Int(flags) = flags else { return None };
-                number(&mut elements)?;
-                number(&mut elements)?;
+                let id = base.at((number(&mut elements)?, number(&mut elements)?));
                 let (values, frame) = if flags & SAME_NAMES != 0 {
                     (names, FIXED)
                 } else {
@@ -216,7 +217,12 @@ impl Node {
                     elements.next()?;
                 }
                 (number(&mut elements)? == values + frame).then_some(())?;
-                *if flags & DELETED != 0 { &mut deads } else { &mut lives } += 1;
+                if flags & DELETED != 0 {
+                    deads += 1;
+                } else {
+                    (id >= base && Some(id) > *last).then_some(())?;
+                    (lives, *last) = (lives + 1, Some(id));
+                }
             }
             ((live, dead) == (lives, deads) && lives + deads > 0).then_some(())
         };

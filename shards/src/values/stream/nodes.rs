@@ -12,6 +12,8 @@ use std::ops::Deref;
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     sorted: Sorted<Node>,
+    /// What their listpacks take, in bytes.
+    bytes: usize,
     /// A reader sees what this was when it was lent.
     lease: Option<Box<Lease<Listpack>>>,
 }
@@ -40,37 +42,48 @@ impl Deref for Nodes {
 }
 
 impl Nodes {
-    /// Adds a node.
+    /// What their listpacks take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds a node, in the place of one with the same id, in which nothing is left.
     pub(super) fn insert(&mut self, base: Id, node: Node) {
-        self.sorted.insert(base, node);
+        self.bytes += node.pack.memory_bytes();
+        if let Some(former) = self.sorted.insert(base, node) {
+            self.let_go(former);
+        }
     }
 
     /// Changes the last node, if there is one and it is fit for that; whether it was.
     #[inline]
     pub(super) fn change_last(
         &mut self,
-        is_fit: impl FnOnce(&Node) -> bool,
+        is_fit: impl FnOnce(Id, &Node) -> bool,
         change: impl FnOnce(Id, &mut Node),
     ) -> bool {
-        let Some((base, last)) = self.sorted.last_mut().filter(|(_, last)| is_fit(last)) else {
+        let Some((base, last)) = self.sorted.last_mut().filter(|(base, last)| is_fit(*base, last)) else {
             return false;
         };
+        let before = last.pack.memory_bytes();
         own(self.lease.as_deref(), last);
         change(*base, last);
+        self.bytes = self.bytes - before + last.pack.memory_bytes();
         true
     }
 
-    /// A node, to be changed.
-    pub(super) fn get_mut(&mut self, base: Id) -> Option<&mut Node> {
-        let node = self.sorted.get_mut(base)?;
+    /// Changes a node, if it is there.
+    pub(super) fn change(&mut self, base: Id, change: impl FnOnce(&mut Node)) {
+        let Some(node) = self.sorted.get_mut(base) else { return };
+        let before = node.pack.memory_bytes();
         own(self.lease.as_deref(), node);
-        Some(node)
+        change(node);
+        self.bytes = self.bytes - before + node.pack.memory_bytes();
     }
 
-    /// Takes a node out, of which this is told first.
-    pub(super) fn remove(&mut self, base: Id, tell: impl FnOnce(&Node)) {
+    /// Takes a node out.
+    pub(super) fn remove(&mut self, base: Id) {
         if let Some(node) = self.sorted.remove(base) {
-            tell(&node);
             self.let_go(node);
         }
     }
@@ -82,7 +95,8 @@ impl Nodes {
         node.map(|node| self.let_go(node)).is_some()
     }
 
-    fn let_go(&self, node: Node) {
+    fn let_go(&mut self, node: Node) {
+        self.bytes -= node.pack.memory_bytes();
         if let Some(lease) = self.lease.as_deref().filter(|_| node.is_lent) {
             lease.retire([node.pack]);
         }
@@ -104,7 +118,7 @@ impl Nodes {
     }
 }
 
-/// Gives a node a listpack of its own, if its present one is lent.
+/// Gives a node a listpack of its own, if its present one is lent. The room for more that this had does not come along.
 #[inline]
 fn own(lease: Option<&Lease<Listpack>>, node: &mut Node) {
     if let Some(lease) = lease
@@ -126,10 +140,10 @@ impl Drop for Nodes {
 
 impl Clone for Nodes {
     fn clone(&self) -> Nodes {
-        let mut sorted = Sorted::default();
+        let mut copy = Nodes::default();
         for (base, node) in self.sorted.iter() {
-            sorted.insert(*base, Node::of(node.pack.clone()));
+            copy.insert(*base, Node::of(node.pack.clone()));
         }
-        Nodes { sorted, lease: None }
+        copy
     }
 }

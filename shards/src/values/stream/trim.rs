@@ -65,7 +65,7 @@ impl Stream {
                 Bound::Id(min) => node.last_id(base) < min,
             };
             if goes_whole {
-                self.remove_node(base);
+                self.0.nodes.remove(base);
                 self.0.len -= live;
                 deleted += live;
                 continue;
@@ -91,7 +91,7 @@ impl Stream {
                 len -= 1;
             }
         }
-        self.change_node(base, |node| node.bury(&spots));
+        self.0.nodes.change(base, |node| node.bury(&spots));
         self.0.len = len;
         spots.len() as u64
     }
@@ -143,9 +143,9 @@ impl Stream {
             }
         }
         if spots.len() == live {
-            self.remove_node(base);
+            self.0.nodes.remove(base);
         } else {
-            self.change_node(base, |node| node.bury(&spots));
+            self.0.nodes.change(base, |node| node.bury(&spots));
         }
         if references == References::Delete {
             for spot in &spots {

@@ -52,12 +52,16 @@ impl<'a> Walk<'a> {
                 self.place = None;
                 continue;
             };
+            // Where one stood that is deleted says nothing of those to come.
+            if flags & DELETED != 0 {
+                continue;
+            }
             let is_beyond = if self.is_reverse { id < self.from } else { id > self.to };
             if is_beyond {
                 (self.nodes, self.place) = (None, None);
                 return None;
             }
-            if flags & DELETED == 0 && self.from <= id && id <= self.to {
+            if self.from <= id && id <= self.to {
                 return Some((id, place.fields));
             }
         }
