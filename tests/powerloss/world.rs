@@ -156,7 +156,7 @@ pub(crate) fn check_whole(life: &Life, restored: &[Said]) -> Result<BTreeSet<usi
     for (_, op) in restored.iter().map(|said| said.op).filter(|(of, _)| *of == number) {
         *parts.entry(op).or_default() += 1;
     }
-    let left: Vec<usize> = ops[life.kept.len()..].iter().map(|(_, op)| *op).collect();
+    let left: BTreeSet<usize> = ops[life.kept.len()..].iter().map(|(_, op)| *op).collect();
     let is_left = |op: &usize| parts.contains_key(op);
     // Units are whole: bases name an operation once, journals once for every part.
     let based = life.based();
@@ -187,7 +187,7 @@ pub(crate) fn check_whole(life: &Life, restored: &[Said]) -> Result<BTreeSet<usi
             return Err(format!("a client's operation {later} is left, but {gone:?} before it is not"));
         }
     }
-    Ok(left.into_iter().collect())
+    Ok(left)
 }
 
 fn check_promises(life: &Life, was_dark: bool, left: &BTreeSet<usize>) -> Result<(), String> {
