@@ -228,7 +228,10 @@ impl Core {
                 if conn.session.multi.is_some() && !is_immediate(entry) {
                     self.queue_in_multi(conn, entry, args, hint);
                 } else {
+                    let writes = !conn.writes && self.shared.journal.is_on() && writes_now(conn, entry);
+                    let under_way = conn.in_flight.0;
                     self.route(conn, entry, args, hint);
+                    conn.writes |= writes && conn.in_flight.0 > under_way;
                 }
             }
             Err(Refusal::Fault(id, fault)) => self.refuse(conn, id, &fault),
@@ -251,7 +254,7 @@ impl Core {
 
     /// Whether a command may take effect before one that its connection sent earlier and that is unanswered, where somebody could tell:
     /// a listener, the journals, or whoever hears what is published.
-    /// What the journals alone could tell is bound to what it would have to wait for, if it can be.
+    /// Journals know of writes only; what they alone could tell is bound to what it would have to wait for, if it can be.
     fn comes_too_soon(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
         if conn.session.multi.is_some() && !is_immediate(entry) {
             return false;
@@ -260,9 +263,9 @@ impl Core {
         if is_heard && self.runs_ahead(entry, args) || self.publishes_next(conn, entry, args) {
             return true;
         }
-        self.shared.journal.is_on()
+        conn.writes
             && writes_now(conn, entry)
-            && self.runs_ahead(entry, args)
+            && self.writes_ahead(entry, args)
             && !(self.is_for_one(conn, entry, args) && self.binds(conn, args))
     }
 
@@ -281,6 +284,16 @@ impl Core {
     fn runs_ahead(&self, entry: &Entry, args: Args<'_>) -> bool {
         match &self.open {
             Some((open, _)) if entry.route == Route::FirstKey && !self.open_is_ahead => {
+                shard_of_slot(slot_of(args[1]), self.shared.shard_count()) != *open
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a write is carried out elsewhere than unanswered ones of its connection, of which there are some.
+    fn writes_ahead(&self, entry: &Entry, args: Args<'_>) -> bool {
+        match &self.open {
+            Some((open, _)) if entry.route == Route::FirstKey && !self.open_follows_writes => {
                 shard_of_slot(slot_of(args[1]), self.shared.shard_count()) != *open
             }
             _ => true,

@@ -61,7 +61,7 @@ impl Core {
         args: Args<'_>,
         hint: Option<Hashed<'_>>,
     ) {
-        if self.sheaf.is_some() && is_plain(entry) && self.sheaf_takes(conn, args) {
+        if self.sheaf.is_some() && is_plain(entry) && self.binds(conn, args) {
             self.add_to_sheaf(conn, shard, entry.id, args, hint);
         } else if self.may_run_here(conn, shard) {
             if self.may_feed(entry, args, hint.map(|key| key.slot)) {
@@ -127,17 +127,17 @@ impl Core {
         hint: Option<Hashed<'_>>,
     ) {
         let bytes: usize = args.iter().map(|arg| arg.len()).sum();
-        let mut is_ahead = conn.has_pending();
+        let mut ahead = (conn.has_pending(), conn.writes);
         if let Some((_, run)) = &self.open {
             let fits =
                 run.batch.commands.len() < RUN_COMMANDS_MAX && run.batch.bytes_len() + bytes <= RUN_BYTES_MAX;
             if !fits || !run.batch.is_set_up_as(conn) || conn.is_last_muted() != conn.is_muted() {
-                is_ahead = self.open_is_ahead;
+                ahead = (self.open_is_ahead, self.open_follows_writes);
                 self.close_run(conn);
             }
         }
         if self.open.is_none() {
-            self.open_is_ahead = is_ahead;
+            (self.open_is_ahead, self.open_follows_writes) = ahead;
             let sequence = conn.expect(Assembly::Plain, 0, 0);
             let origin = conn.origin(self.id, sequence);
             let mut run = self.new_run(origin);

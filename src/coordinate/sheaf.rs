@@ -9,14 +9,14 @@
 //! That they enter at one instant is what makes it right to run them shard by shard: nobody can have seen the second without
 //! the first ([`super::gate`]; to send [a, c] to one shard and then [b, d] to another would show c before b).
 //!
-//! A sheaf begins with an open run when a command for another shard comes that would have to wait for it, and takes all plain
-//! commands behind it, reads too, until the window ends or something else comes. Nothing else of the connection is unanswered then: what comes behind
-//! a sheaf that is under way waits as it would behind anything.
+//! A sheaf begins with an open run when a write for another shard comes that would have to wait for it, and takes all plain
+//! commands behind it, reads too, until the window ends or something else comes. No other write of the connection is unanswered then: what it writes
+//! behind a sheaf that is under way waits, as it does behind all that cannot be bound.
 use super::batch::{Batch, Run};
 use super::enter::ShardSet;
 use super::unit::{Kind, Part};
 use crate::table::CommandId;
-use crate::thread::conn::{Conn, give_back};
+use crate::thread::conn::Conn;
 use crate::thread::core::Core;
 use shards::commands::Args;
 use shards::keyspace::Hashed;
@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 /// Commands of one sheaf, at most: so that one connection's do not hold up the others'.
 const SHEAF_COMMANDS_MAX: usize = 512;
+/// So many commands there is room for at once.
+const ORDER_ROOM: usize = 32;
 /// Bytes of one, or little more.
 const SHEAF_BYTES_MAX: usize = 1 << 20;
 
@@ -34,22 +36,23 @@ pub struct Sheaf {
     /// The place of their replies.
     sequence: u64,
     /// Those for each shard, in ascending order of shards.
-    parts: SmallVec<[(usize, Batch); 4]>,
+    parts: SmallVec<[(usize, Part); 2]>,
     /// The shard of each command.
     order: Vec<u16>,
 }
 
 impl Sheaf {
     /// Begins with the commands of a run.
-    fn new(shard: usize, run: &mut Run) -> Sheaf {
-        let batch = std::mem::take(&mut run.batch);
-        let order = vec![shard as u16; batch.commands.len()];
-        Sheaf { sequence: run.origin.sequence, parts: SmallVec::from_iter([(shard, batch)]), order }
+    fn new(shard: usize, run: Run) -> Sheaf {
+        let mut order = Vec::with_capacity(ORDER_ROOM);
+        order.resize(run.batch.commands.len(), shard as u16);
+        let sequence = run.origin.sequence;
+        Sheaf { sequence, parts: SmallVec::from_iter([(shard, part_of_run(run))]), order }
     }
 
     /// Whether a command of so many bytes fits in.
     fn has_room_for(&self, bytes: usize) -> bool {
-        let held: usize = self.parts.iter().map(|(_, batch)| batch.bytes_len()).sum();
+        let held: usize = self.parts.iter().map(|(_, part)| part.batch.bytes_len()).sum();
         self.order.len() < SHEAF_COMMANDS_MAX && held + bytes <= SHEAF_BYTES_MAX
     }
 
@@ -59,7 +62,7 @@ impl Sheaf {
         let mut next: SmallVec<[usize; 4]> = self.parts.iter().map(|_| 0).collect();
         for shard in &self.order {
             let part = self.part_of(*shard);
-            let batch = &self.parts[part].1;
+            let batch = &self.parts[part].1.batch;
             all.push_from(batch, batch.commands[next[part]]);
             next[part] += 1;
         }
@@ -72,24 +75,28 @@ impl Sheaf {
     }
 }
 
+/// What of a run that was used before a part needs: its buffers.
+fn part_of_run(run: Run) -> Part {
+    Part { batch: run.batch, reply: run.reply, ..Part::default() }
+}
+
 impl Core {
     /// Whether the connection's next plain command, for whichever shard, is bound to those that it would have to wait for. A sheaf begins here.
     pub(crate) fn binds(&mut self, conn: &Conn, args: Args<'_>) -> bool {
         if self.sheaf.is_none()
-            && !self.open_is_ahead
-            && let Some((shard, mut run)) = self.open.take()
+            && !self.open_follows_writes
+            && let Some((shard, run)) = self.open.take()
         {
-            self.sheaf = Some(Sheaf::new(shard, &mut run));
-            give_back(&mut self.pool, run);
+            self.sheaf = Some(Sheaf::new(shard, *run));
         }
         self.sheaf_takes(conn, args)
     }
 
     /// Whether there is a sheaf that takes a command of the connection. One that is full, or was begun before the client set up something else,
     /// is entered.
-    pub(crate) fn sheaf_takes(&mut self, conn: &Conn, args: Args<'_>) -> bool {
+    fn sheaf_takes(&mut self, conn: &Conn, args: Args<'_>) -> bool {
         let Some(sheaf) = &self.sheaf else { return false };
-        let is_alike = sheaf.parts[0].1.is_set_up_as(conn) && conn.is_last_muted() == conn.is_muted();
+        let is_alike = sheaf.parts[0].1.batch.is_set_up_as(conn) && conn.is_last_muted() == conn.is_muted();
         let takes = is_alike && sheaf.has_room_for(args.iter().map(|arg| arg.len()).sum());
         if !takes {
             self.close_run(conn);
@@ -110,13 +117,13 @@ impl Core {
         let part = match sheaf.parts.binary_search_by_key(&shard, |(of, _)| *of) {
             Ok(part) => part,
             Err(part) => {
-                let mut batch = Batch::default();
-                self.sign(&mut batch, conn);
-                sheaf.parts.insert(part, (shard, batch));
+                let mut fresh = part_of_run(*self.new_run(conn.origin(self.id, sheaf.sequence)));
+                self.sign(&mut fresh.batch, conn);
+                sheaf.parts.insert(part, (shard, fresh));
                 part
             }
         };
-        sheaf.parts[part].1.push(id, conn.session.db, args.iter().copied(), hint);
+        sheaf.parts[part].1.batch.push(id, conn.session.db, args.iter().copied(), hint);
         sheaf.order.push(shard as u16);
         self.sheaf = Some(sheaf);
         conn.expect_more(1, args.iter().map(|arg| arg.len()).sum());
@@ -124,14 +131,14 @@ impl Core {
 
     /// Enters the sheaf, if there is one.
     pub(super) fn close_sheaf(&mut self, conn: &Conn) {
-        let Some(sheaf) = self.sheaf.take() else { return };
+        let Some(mut sheaf) = self.sheaf.take() else { return };
         let shared = Arc::clone(&self.shared);
         shared.spanning.marked(self.id, || {
             let origin = conn.origin(self.id, sheaf.sequence);
             let mut shards: ShardSet = sheaf.parts.iter().map(|(shard, _)| *shard).collect();
             // Who waits on several shards needs them together, and who listens hears of all of it in order.
             let is_gathered =
-                self.is_listened_to() || sheaf.parts.iter().any(|(_, batch)| self.batch_may_feed(batch));
+                self.is_listened_to() || sheaf.parts.iter().any(|(_, part)| self.batch_may_feed(&part.batch));
             if is_gathered {
                 let mut batch = sheaf.in_order();
                 self.sign(&mut batch, conn);
@@ -139,9 +146,10 @@ impl Core {
                 let part = Part { batch, ..Part::default() };
                 return self.push_unit(origin, Kind::Gathered, &shards, vec![part], conn.needs.clone());
             }
-            let order = sheaf.order.iter().map(|shard| sheaf.part_of(*shard) as u16).collect();
-            let parts = sheaf.parts.into_iter().map(|(_, batch)| Part { batch, ..Part::default() });
-            self.push_unit(origin, Kind::Sheaf(order), &shards, parts.collect(), conn.needs.clone());
+            let mut order = std::mem::take(&mut sheaf.order);
+            order.iter_mut().for_each(|shard| *shard = sheaf.part_of(*shard) as u16);
+            let parts = sheaf.parts.into_iter().map(|(_, part)| part).collect();
+            self.push_unit(origin, Kind::Sheaf(order), &shards, parts, conn.needs.clone());
         });
     }
 }

@@ -8,6 +8,7 @@ mod tracking;
 pub(crate) use self::assembly::assemble;
 pub use self::assembly::{Assembly, Piece};
 pub use self::input::Input;
+use self::pool::give_back_part;
 pub use self::pool::{Pool, give_back};
 pub use self::tracking::{Choice, Tracking};
 use crate::coordinate::batch::{Origin, Run};
@@ -222,6 +223,8 @@ pub struct Conn {
     pub hold: Option<Hold>,
     /// Something unanswered publishes messages when it is carried out, on some shards: nothing may take effect on others before.
     pub publishes: bool,
+    /// Something unanswered is to be written down in journals.
+    pub writes: bool,
     /// Its ticket, while it waits.
     pub ticket: Option<u64>,
     /// Commands of the server that wait for the shards' verdict on their transaction.
@@ -289,6 +292,7 @@ impl Conn {
             first_sequence: 0,
             hold: None,
             publishes: false,
+            writes: false,
             ticket: None,
             deferred: None,
             given_up: false,
@@ -457,10 +461,15 @@ impl Conn {
                 give_back(pool, run);
             }
             Some(Returned::Unit(unit)) => {
-                let parts: Vec<_> = (0..unit.parts.len()).map(|index| unit.part(index)).collect();
+                let mut parts: SmallVec<[_; 8]> =
+                    (0..unit.parts.len()).map(|index| unit.part(index)).collect();
                 let replies: SmallVec<[&[u8]; 8]> = parts.iter().map(|part| &part.reply.bytes[..]).collect();
                 match &unit.kind {
-                    Kind::Sheaf(order) => in_order(&replies, order, &mut self.out),
+                    Kind::Sheaf(order) => {
+                        in_order(&replies, order, &mut self.out);
+                        drop(replies);
+                        parts.iter_mut().for_each(|part| give_back_part(pool, unit.origin, part));
+                    }
                     _ => {
                         let (aborted, resp) = (parts[0].aborted, parts[0].reply.resp);
                         assemble(&first.assembly, &replies, aborted, resp, &mut self.out);
@@ -480,7 +489,7 @@ impl Conn {
             self.held.clear();
             self.held.shrink_to(64 * 1024);
             self.held_start = 0;
-            self.publishes = false;
+            (self.publishes, self.writes) = (false, false);
         }
     }
 

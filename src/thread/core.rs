@@ -100,6 +100,8 @@ pub struct Core {
     pub sheaf: Option<Sheaf>,
     /// That connection had unanswered commands elsewhere when it was opened.
     pub(crate) open_is_ahead: bool,
+    /// Writes among them.
+    pub(crate) open_follows_writes: bool,
     /// Shards whose queue got something: their owner may sleep.
     pub nudged: Vec<bool>,
     /// A queue got something, or a strand of another is in hand.
@@ -199,6 +201,7 @@ impl Core {
             open: None,
             sheaf: None,
             open_is_ahead: false,
+            open_follows_writes: false,
             nudged: vec![false; count],
             unsettled: false,
             lent: Lent::default(),

@@ -1,5 +1,6 @@
 //! Runs that came back, to be used again.
-use crate::coordinate::batch::Run;
+use crate::coordinate::batch::{Origin, Run};
+use crate::coordinate::unit::Part;
 
 /// Runs that came back are used again.
 pub type Pool = Vec<Box<Run>>;
@@ -16,4 +17,10 @@ pub fn give_back(pool: &mut Pool, mut run: Box<Run>) {
         run.reply.bytes.shrink_to(64 * 1024);
         pool.push(run);
     }
+}
+
+/// Returns the buffers of a part to the pool, in a run.
+pub(super) fn give_back_part(pool: &mut Pool, origin: Origin, part: &mut Part) {
+    let (batch, reply) = (std::mem::take(&mut part.batch), std::mem::take(&mut part.reply));
+    give_back(pool, Box::new(Run { batch, reply, ..Run::new(origin) }));
 }
