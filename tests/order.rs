@@ -35,23 +35,29 @@ const OBSERVATIONS_A_SECOND_MIN: u64 = 10;
 
 #[test]
 fn two_shards_over_uring_are_one_server() {
-    watch("2", "auto");
+    watch("2", "auto", "no");
 }
 
 #[test]
 fn three_shards_over_epoll_are_one_server() {
-    watch("3", "epoll");
+    watch("3", "epoll", "no");
 }
 
 #[test]
 fn four_shards_over_uring_are_one_server() {
-    watch("4", "auto");
+    watch("4", "auto", "no");
+}
+
+/// Where there are journals, pipelines are bound together.
+#[test]
+fn three_shards_with_journals_are_one_server() {
+    watch("3", "auto", "yes");
 }
 
 /// The observers themselves see nothing wrong on one shard, and all of them see something.
 #[test]
 fn one_shard_is_one_server() {
-    watch("1", "auto");
+    watch("1", "auto", "no");
 }
 
 /// A thousand commands over all shards: a hop to each, whether each shard does its part by itself or all are gathered.
@@ -88,10 +94,10 @@ fn hops(client: &mut client::Client) -> (u64, u64) {
     (sum("hops="), sum("units="))
 }
 
-fn watch(shards: &str, io: &str) {
+fn watch(shards: &str, io: &str, appendonly: &str) {
     let seconds = std::env::var("BRAID_ORDER_SECONDS")
         .map_or(SECONDS, |text| text.parse().expect("BRAID_ORDER_SECONDS is a number"));
-    let server = Braid::start(&["--shards", shards, "--io", io]);
+    let server = Braid::start(&["--shards", shards, "--io", io, "--appendonly", appendonly]);
     let (board, counts) = (Board::default(), Counts::default());
     let arena = Arena { address: server.address, board: &board, counts: &counts };
     std::thread::scope(|scope| {
@@ -112,7 +118,7 @@ fn watch(shards: &str, io: &str) {
         board.stop();
     });
     observers::count_up(arena);
-    braid::tell(&board.report(&format!("{shards} shards, io {io}")));
+    braid::tell(&board.report(&format!("{shards} shards, io {io}, journals: {appendonly}")));
     assert_eq!(board.violations(), 0, "\n{}", board.stories());
     for (name, observations) in board.observations() {
         assert!(
