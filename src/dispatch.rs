@@ -2,24 +2,23 @@
 //!
 //! `feed` takes a window of bytes, finds a handful of commands in it, has the processor fetch what they will look up, and
 //! carries them out one after another; `call` is the one function through which every command of every client passes.
+mod order;
+
+use self::order::{is_immediate, may_wait, writes_now};
 use crate::admit::Refusal;
 use crate::commands::{Server, Verdict};
 use crate::coordinate::batch::ArgVec;
-use crate::coordinate::enter::is_plain;
 use crate::coordinate::survey::Survey;
 use crate::protocol::inline;
 use crate::protocol::parse::{Found, Limits, Parser, Span, UNAUTHENTICATED};
 use crate::queues::Mail;
-use crate::serve::bench::{is_writer, writes};
 use crate::table::{CommandId, Entry, Handler, Route, table};
 use crate::thread::conn::{Assembly, Conn, Hold, ReplyMode};
 use crate::thread::core::{Core, Parsed, Scratch};
 use shards::commands::Args;
-use shards::effects::Class;
 use shards::fault::Fault;
 use shards::keyspace::Hashed;
-use shards::slot::{shard_of_slot, slot_of};
-use shards::spec::Flags;
+use shards::slot::shard_of_slot;
 use std::sync::Arc;
 
 /// Commands that are looked at together, at most.
@@ -242,61 +241,6 @@ impl Core {
         }
         if conn.session.tracking.is_some() {
             conn.end_choice();
-        }
-    }
-
-    /// Whether somebody may hear of what commands do to keys.
-    #[inline]
-    pub(crate) fn is_listened_to(&self) -> bool {
-        let exchange = &self.shared.exchange;
-        exchange.is_watched() || self.effects.listen.events != Class::NONE && !exchange.is_silent()
-    }
-
-    /// Whether a command may take effect before one that its connection sent earlier and that is unanswered, where somebody could tell:
-    /// a listener, the journals, or whoever hears what is published.
-    /// Journals know of writes only; what they alone could tell is bound to what it would have to wait for, if it can be.
-    fn comes_too_soon(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
-        if conn.session.multi.is_some() && !is_immediate(entry) {
-            return false;
-        }
-        let is_heard = conn.publishes || self.is_listened_to();
-        if is_heard && self.runs_ahead(entry, args) || self.publishes_next(conn, entry, args) {
-            return true;
-        }
-        conn.writes
-            && writes_now(conn, entry)
-            && self.writes_ahead(entry, args)
-            && !(self.is_for_one(conn, entry, args) && self.binds(conn, args))
-    }
-
-    /// Whether a command is one for one shard like any other.
-    fn is_for_one(&mut self, conn: &Conn, entry: &Entry, args: Args<'_>) -> bool {
-        is_plain(entry)
-            && !may_wait(entry, args)
-            && match entry.route {
-                Route::FirstKey => true,
-                Route::Keys => self.shards_of(entry, conn.session.db, args).len() == 1,
-                _ => false,
-            }
-    }
-
-    /// Whether a command is carried out elsewhere than those are that its connection sent earlier, and so perhaps before them.
-    fn runs_ahead(&self, entry: &Entry, args: Args<'_>) -> bool {
-        match &self.open {
-            Some((open, _)) if entry.route == Route::FirstKey && !self.open_is_ahead => {
-                shard_of_slot(slot_of(args[1]), self.shared.shard_count()) != *open
-            }
-            _ => true,
-        }
-    }
-
-    /// Whether a write is carried out elsewhere than unanswered ones of its connection, of which there are some.
-    fn writes_ahead(&self, entry: &Entry, args: Args<'_>) -> bool {
-        match &self.open {
-            Some((open, _)) if entry.route == Route::FirstKey && !self.open_follows_writes => {
-                shard_of_slot(slot_of(args[1]), self.shared.shard_count()) != *open
-            }
-            _ => true,
         }
     }
 
@@ -562,24 +506,4 @@ fn find_commands(
 #[inline]
 fn hashed(bytes: &[u8], hint: Option<(u16, u64)>) -> Hashed<'_> {
     hint.map_or_else(|| Hashed::new(bytes), |(slot, hash)| Hashed { bytes, hash, slot })
-}
-
-/// Whether a command may wait for its keys: those that read streams do when they are told to.
-fn may_wait(entry: &Entry, args: Args<'_>) -> bool {
-    entry.spec.flags.has(Flags::BLOCKING)
-        && matches!(entry.handler, Handler::Engine(_))
-        && (!entry.spec.name.starts_with('x') || args.iter().any(|word| word.eq_ignore_ascii_case(b"block")))
-}
-
-/// Whether a command writes, or carries out a transaction that does.
-fn writes_now(conn: &Conn, entry: &Entry) -> bool {
-    match &conn.session.multi {
-        Some(multi) if entry.spec.name == "exec" => is_writer(&multi.run.batch),
-        _ => writes(entry),
-    }
-}
-
-/// Commands that are carried out though a transaction is open.
-fn is_immediate(entry: &Entry) -> bool {
-    matches!(entry.spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
 }

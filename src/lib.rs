@@ -18,6 +18,7 @@
 //!   a unit (MGET, MSET, EXEC, RENAME … over several shards):
 //!       gate: raise the flag, wait for the marks → push a part to every queue → "entered" → lower the flag
 //!       fan-out:  each shard runs its part when its turn comes; replies are merged
+//!       sheaf:    the same, of what a pipeline writes on several shards while there are journals
 //!       gathered: each holder deposits its shard; who brings the last one runs it over all and sends them home
 //! ```
 //!
@@ -48,6 +49,7 @@
 //! [`queues`] (the order of a shard's queue, and why no request is forgotten at a sleeper's door), [`coordinate::gate`] (why
 //! units exclude what they must), [`pubsub`] (why all hear the same order), [`coordinate::unit`] (why no part runs early, and why there is no deadlock),
 //! [`coordinate::enter`] (entering, and running as a way of entering),
+//! [`coordinate::sheaf`] (what is bound together so that journals keep a pipeline's order),
 //! [`coordinate::spanning`] (who feeds those that wait on several shards), [`persist`] (what a crash leaves of it). `tests/simulation.rs` tries to break it.
 //!
 //! # What was measured for this design
@@ -56,6 +58,8 @@
 //! - **The slot is the table's first level** (`shards::keyspace::table`), so a slot's keys are found together and a table grows
 //!   in steps of one slot. A lookup costs the slot's 16 bytes, one line of words and the entry.
 //! - **A sleeping thread's shard is taken, not woken for** ([`queues`]): with few clients a hop costs a lock and no wake-up.
+//! - **A journaled pipeline enters as one** ([`coordinate::sheaf`]) instead of waiting at every change of shard: with `everysec`
+//!   1.2 to 1.5 times as many commands on two shards, twice as many on four (P=100).
 //! - **A size class every 8 bytes** ([`memory`]): an entry of 24 bytes costs 24.
 pub mod admit;
 pub mod chaos;

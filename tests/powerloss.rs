@@ -15,6 +15,8 @@ mod dice;
 mod disk;
 #[path = "powerloss/life.rs"]
 mod life;
+#[path = "powerloss/op.rs"]
+mod op;
 #[path = "powerloss/watch.rs"]
 mod watch;
 #[path = "powerloss/world.rs"]

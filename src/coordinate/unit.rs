@@ -4,7 +4,8 @@
 //! that. Else, were its thread descheduled between two pushes, a client could read the new `a` on one shard and then, entered on the other
 //! before the unit's part, the old `b`.
 //!
-//! A *fan-out*'s parts are independent: each shard runs its own when its turn comes. For a *gathered* unit each holder deposits
+//! A *fan-out*'s parts are independent: each shard runs its own when its turn comes. So are those of a *sheaf* ([`super::sheaf`]), which are many
+//! commands. For a *gathered* unit each holder deposits
 //! its shard when the queue reaches the unit; who deposits the last one runs the commands over all of them, a
 //! single-threaded Redis over those shards, and sends them home. All queues hold units in the same order, so there is
 //! no deadlock: of the units entered and not finished the first is reached on every shard that it needs.

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Each shard has a journal of its own: frames ([`format`]), one for each command, transaction or script that did something there. A unit over several shards
-//! has a part in each of their journals, which name each other; what a pipelining connection wrote behind writes elsewhere names those.
+//! has a part in each of their journals, which name each other; so have the commands that a pipelining connection sent for several shards in one go
+//! ([`crate::coordinate::sheaf`]). What it writes behind writes elsewhere that are not committed names those.
 //! Replies wait until what they tell of is *committed*, reads included: what a key's last frame is, a shard knows by the key's slot
 //! ([`shards::tail::Tail::seen`]), so that only those wait who saw something new. So does what others are told of it (messages, events,
 //! invalidations), which is posted when the frame is appended ([`crate::pubsub`]). Committed is what any restore would keep; why, and why no unit is torn and no
@@ -19,8 +20,8 @@
 //! - *nothing acknowledged is dropped*: a reply is released by the same function, [`commit::cut`], over what is safe (`always`: synced; else: written) that a
 //!   restore applies to what it finds, and that is at least as much;
 //! - *no unit is torn*: a frame counts only if the other parts of its unit do;
-//! - *a pipeline keeps its order*: a connection's write behind writes on other shards is entered when those have run, and its frame names them until they are
-//!   committed. After a power cut under `everysec` the cut is a [`marks`] one: a unit over all shards, which nothing passes.
+//! - *a pipeline keeps its order*: what is entered in one go counts all or not at all: each shard's part stands between two frames of the unit, in one
+//!   block. What comes behind writes on other shards is entered when those have run, and its frame names them until they are committed. After a power cut under `everysec` the cut is a [`marks`] one: a unit over all shards, which nothing passes.
 //!
 //! Under `always` the syncs of all shards go in rounds (`round`), so that one serves all who can share it. Space is laid out ahead of short
 //! writes ([`files`]), so that a sync has bytes to write and nothing else.

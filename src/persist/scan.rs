@@ -7,7 +7,8 @@
 //! under `always` that is what commit points were made of; else the journals are cut back to the last *mark*, a cut over all shards
 //! that is made every second before the files are synced: what is lost is what came after it, and what is left of each client is a prefix.
 //!
-//! **Why no unit is torn and no pipeline is out of order.** What is kept is a result of `cut`, or a mark; a mark is a unit over all
+//! **Why no unit is torn and no pipeline is out of order.** A part of several frames is cut before the first, which counts only with the last of each part.
+//! What is kept is a result of `cut`, or a mark; a mark is a unit over all
 //! shards, so whatever was entered before it is behind it nowhere.
 //!
 //! **Tails.** A block that is not whole, or not in its place, ends a journal. Where a later block says that the journal was synced

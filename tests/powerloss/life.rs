@@ -2,6 +2,7 @@
 use crate::dataset::{KEYS, OpId, keys_of, name, recording, write_base};
 use crate::dice::Dice;
 use crate::disk::Disk;
+use crate::op::{Kind, Op};
 use crate::watch::Watch;
 use braid::persist::epoch::{begin, end, make_piece};
 use braid::persist::files::JournalFile;
@@ -20,37 +21,6 @@ use std::sync::Arc;
 
 const CONNS: usize = 4;
 const PIPELINE_MAX: usize = 6;
-
-/// A write of a connection.
-#[derive(Debug)]
-pub(crate) struct Op {
-    pub(crate) conn: usize,
-    pub(crate) shards: Vec<usize>,
-    kind: Kind,
-    /// Key on each shard.
-    key: usize,
-    after: Needs,
-    /// The number of the unit, of a fan-out over several.
-    unit: Option<(u64, Vec<u16>)>,
-    missing: usize,
-    points: Vec<Point>,
-    /// Writes that it saw: of reads.
-    saw: Vec<usize>,
-    /// All of it was done under `always`.
-    is_strict: bool,
-    /// How often a shard had turned to another policy than that when it entered.
-    relaxed: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    Read,
-    Write,
-    /// Two writes on each of its shards, bound together.
-    Sheaf,
-    /// A write whose parts come together.
-    Gathered,
-}
 
 #[derive(Clone, Debug)]
 enum Request {
@@ -130,17 +100,6 @@ pub(crate) struct Life {
     pub(crate) acknowledged: Vec<usize>,
     /// Writes that must be there whatever happened.
     pub(crate) strict: Vec<usize>,
-}
-
-impl Op {
-    pub(crate) fn writes(&self) -> bool {
-        self.kind != Kind::Read
-    }
-
-    /// How many records journals have of it.
-    pub(crate) fn records(&self) -> usize {
-        self.shards.len() * if self.kind == Kind::Sheaf { 2 } else { 1 }
-    }
 }
 
 impl Life {
