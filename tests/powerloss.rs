@@ -27,7 +27,7 @@ use std::time::Instant;
 use world::{Seen, run};
 
 /// Seeds that CI looks at.
-const SEEDS: u64 = 10_000;
+const SEEDS: u64 = 30_000;
 /// Seeds after which a disk that does not keep what it was asked to keep must have been noticed.
 const SEEDS_TO_NOTICE: u64 = 300;
 
