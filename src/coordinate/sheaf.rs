@@ -39,6 +39,8 @@ pub struct Sheaf {
     parts: SmallVec<[(usize, Part); 2]>,
     /// The shard of each command.
     order: Vec<u16>,
+    /// Bytes of all of them.
+    bytes: usize,
 }
 
 impl Sheaf {
@@ -46,14 +48,13 @@ impl Sheaf {
     fn new(shard: usize, run: Run) -> Sheaf {
         let mut order = Vec::with_capacity(ORDER_ROOM);
         order.resize(run.batch.commands.len(), shard as u16);
-        let sequence = run.origin.sequence;
-        Sheaf { sequence, parts: SmallVec::from_iter([(shard, part_of_run(run))]), order }
+        let (sequence, bytes) = (run.origin.sequence, run.batch.bytes_len());
+        Sheaf { sequence, parts: SmallVec::from_iter([(shard, part_of_run(run))]), order, bytes }
     }
 
     /// Whether a command of so many bytes fits in.
     fn has_room_for(&self, bytes: usize) -> bool {
-        let held: usize = self.parts.iter().map(|(_, part)| part.batch.bytes_len()).sum();
-        self.order.len() < SHEAF_COMMANDS_MAX && held + bytes <= SHEAF_BYTES_MAX
+        self.order.len() < SHEAF_COMMANDS_MAX && self.bytes + bytes <= SHEAF_BYTES_MAX
     }
 
     /// All commands in one batch, as the client sent them.
@@ -71,7 +72,7 @@ impl Sheaf {
 
     /// Which part is a shard's.
     fn part_of(&self, shard: u16) -> usize {
-        self.parts.iter().position(|(of, _)| *of == usize::from(shard)).unwrap_or(0)
+        self.parts.binary_search_by_key(&usize::from(shard), |(of, _)| *of).unwrap_or(0)
     }
 }
 
@@ -125,8 +126,10 @@ impl Core {
         };
         sheaf.parts[part].1.batch.push(id, conn.session.db, args.iter().copied(), hint);
         sheaf.order.push(shard as u16);
+        let bytes = args.iter().map(|arg| arg.len()).sum();
+        sheaf.bytes += bytes;
         self.sheaf = Some(sheaf);
-        conn.expect_more(1, args.iter().map(|arg| arg.len()).sum());
+        conn.expect_more(1, bytes);
     }
 
     /// Enters the sheaf, if there is one.
