@@ -90,8 +90,10 @@ impl FileHead {
         if bytes.len() >= MAGIC.len() && !bytes.starts_with(MAGIC) {
             return Err("this is not a journal of Braid");
         }
-        if bytes.get(MAGIC.len()).is_some_and(|version| *version > VERSION) {
-            return Err("it was written by a newer version of Braid");
+        match bytes.get(MAGIC.len()) {
+            Some(0) => return Err("its head is damaged"),
+            Some(version) if *version > VERSION => return Err("it was written by a newer version of Braid"),
+            _ => {}
         }
         let mut rest = bytes.get(MAGIC.len() + 1..HEAD_BYTES).ok_or("its head is incomplete")?;
         let crc = u32::from_le_bytes(take(&mut rest));
@@ -323,6 +325,9 @@ mod tests {
         assert_eq!(FileHead::read(&bytes), Ok(head));
         assert!(FileHead::read(&bytes[..20]).is_err());
         assert!(FileHead::read(b"REDIS0011 something else, longer than a head is").is_err());
+        let of_version = |version| [&bytes[..8], &[version], &bytes[9..]].concat();
+        assert_eq!(FileHead::read(&of_version(1)), Ok(head), "it is read on");
+        assert!(FileHead::read(&of_version(0)).is_err() && FileHead::read(&of_version(VERSION + 1)).is_err());
         for at in 9..HEAD_BYTES {
             let mut broken = bytes.clone();
             broken[at] ^= 1;
