@@ -38,9 +38,9 @@ pub fn add_shard(set: &mut ShardSet, shard: usize) {
 
 /// A database with fewer keys is scanned on all shards at once.
 const KEYS_FEW: u64 = 100;
-/// Commands of one run, at most: so that one connection's do not hold up the others'.
+/// Commands of one run or sheaf, at most: so that one connection's do not hold up the others'.
 const RUN_COMMANDS_MAX: usize = 512;
-/// Bytes of one run, or little more.
+/// Bytes of one, or little more.
 const RUN_BYTES_MAX: usize = 1 << 20;
 
 /// Whether a command ends with a save of what all shards hold then.
@@ -129,9 +129,8 @@ impl Core {
         let bytes: usize = args.iter().map(|arg| arg.len()).sum();
         let mut ahead = (conn.has_pending(), conn.writes);
         if let Some((_, run)) = &self.open {
-            let fits =
-                run.batch.commands.len() < RUN_COMMANDS_MAX && run.batch.bytes_len() + bytes <= RUN_BYTES_MAX;
-            if !fits || !run.batch.is_set_up_as(conn) || conn.is_last_muted() != conn.is_muted() {
+            let held = (run.batch.commands.len(), run.batch.bytes_len());
+            if !takes_more(conn, &run.batch, held, bytes) {
                 ahead = (self.open_is_ahead, self.open_follows_writes);
                 self.close_run(conn);
             }
@@ -448,6 +447,13 @@ impl Core {
         }
         dealt
     }
+}
+
+/// Whether a run or sheaf, which holds so many commands and bytes, takes a command of so many more: there is room, and its connection has set up
+/// nothing else since. `batch` is one of its batches.
+pub(super) fn takes_more(conn: &Conn, batch: &Batch, (commands, held): (usize, usize), bytes: usize) -> bool {
+    let has_room = commands < RUN_COMMANDS_MAX && held + bytes <= RUN_BYTES_MAX;
+    has_room && batch.is_set_up_as(conn) && conn.is_last_muted() == conn.is_muted()
 }
 
 /// Whether a command is the engine's, so that it can be one of many for its shard.

@@ -53,11 +53,15 @@ pub fn merge(how: Merge, parts: &[&[u8]], order: &[u16], out: &mut Vec<u8>) {
 pub fn in_order(parts: &[&[u8]], order: &[u16], out: &mut Vec<u8>) {
     let mut rest: SmallVec<[&[u8]; 8]> = SmallVec::from_slice(parts);
     for part in order {
-        let rest = &mut rest[usize::from(*part)];
-        let (reply, tail) = rest.split_at(reply_len(rest));
-        out.extend_from_slice(reply);
-        *rest = tail;
+        out.extend_from_slice(take_reply(&mut rest[usize::from(*part)]));
     }
+}
+
+/// Takes the first reply off a buffer of them.
+pub fn take_reply<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let (reply, tail) = rest.split_at(reply_len(rest));
+    *rest = tail;
+    reply
 }
 
 /// The number in a reply's first line, and where that ends.

@@ -13,7 +13,7 @@
 //! commands behind it, reads too, until the window ends or something else comes. No other write of the connection is unanswered then: what it writes
 //! behind a sheaf that is under way waits, as it does behind all that cannot be bound.
 use super::batch::{Batch, Run};
-use super::enter::ShardSet;
+use super::enter::{ShardSet, takes_more};
 use super::unit::{Kind, Part};
 use crate::table::CommandId;
 use crate::thread::conn::Conn;
@@ -23,12 +23,8 @@ use shards::keyspace::Hashed;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Commands of one sheaf, at most: so that one connection's do not hold up the others'.
-const SHEAF_COMMANDS_MAX: usize = 512;
 /// So many commands there is room for at once.
 const ORDER_ROOM: usize = 32;
-/// Bytes of one, or little more.
-const SHEAF_BYTES_MAX: usize = 1 << 20;
 
 /// Commands of the connection at hand that are to enter as one.
 #[derive(Debug)]
@@ -50,11 +46,6 @@ impl Sheaf {
         order.resize(run.batch.commands.len(), shard as u16);
         let (sequence, bytes) = (run.origin.sequence, run.batch.bytes_len());
         Sheaf { sequence, parts: SmallVec::from_iter([(shard, part_of_run(run))]), order, bytes }
-    }
-
-    /// Whether a command of so many bytes fits in.
-    fn has_room_for(&self, bytes: usize) -> bool {
-        self.order.len() < SHEAF_COMMANDS_MAX && self.bytes + bytes <= SHEAF_BYTES_MAX
     }
 
     /// All commands in one batch, as the client sent them.
@@ -97,8 +88,9 @@ impl Core {
     /// is entered.
     fn sheaf_takes(&mut self, conn: &Conn, args: Args<'_>) -> bool {
         let Some(sheaf) = &self.sheaf else { return false };
-        let is_alike = sheaf.parts[0].1.batch.is_set_up_as(conn) && conn.is_last_muted() == conn.is_muted();
-        let takes = is_alike && sheaf.has_room_for(args.iter().map(|arg| arg.len()).sum());
+        let held = (sheaf.order.len(), sheaf.bytes);
+        let bytes = args.iter().map(|arg| arg.len()).sum();
+        let takes = takes_more(conn, &sheaf.parts[0].1.batch, held, bytes);
         if !takes {
             self.close_run(conn);
         }

@@ -529,14 +529,6 @@ impl Journal {
         let doubt = || desk.doubt.as_ref().map(|doubt| Trouble::Sync(doubt.why.clone()));
         desk.trouble.clone().or_else(doubt)
     }
-
-    /// Whether everything that a shard did is written, and synced where that is asked for.
-    #[must_use]
-    pub fn is_settled(&self, shard: usize, synced: bool) -> bool {
-        let desk = self.streams[shard].lock();
-        let end = self.appended(shard);
-        desk.written >= end && (!synced || desk.sure() >= end)
-    }
 }
 
 impl Stream {

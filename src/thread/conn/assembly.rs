@@ -44,18 +44,12 @@ pub(crate) fn assemble(assembly: &Assembly, parts: &[&[u8]], aborted: bool, resp
             {
                 return out.extend_from_slice(all);
             }
-            let mut at: SmallVec<[usize; 8]> = parts.iter().map(|_| 0).collect();
+            let mut rest: SmallVec<[&[u8]; 8]> = SmallVec::from_slice(parts);
             for piece in pieces {
-                match piece {
-                    Piece::Known(bytes) => out.extend_from_slice(bytes),
-                    Piece::Part(part) => {
-                        let part = usize::from(*part);
-                        let rest = &parts[part][at[part]..];
-                        let len = merge::reply_len(rest);
-                        out.extend_from_slice(&rest[..len]);
-                        at[part] += len;
-                    }
-                }
+                out.extend_from_slice(match piece {
+                    Piece::Known(bytes) => bytes,
+                    Piece::Part(part) => merge::take_reply(&mut rest[usize::from(*part)]),
+                });
             }
         }
     }

@@ -65,20 +65,14 @@ impl Nodes {
         let Some((base, last)) = self.sorted.last_mut().filter(|(base, last)| is_fit(*base, last)) else {
             return false;
         };
-        let before = last.pack.memory_bytes();
-        own(self.lease.as_deref(), last);
-        change(*base, last);
-        self.bytes = self.bytes - before + last.pack.memory_bytes();
+        change_counted(self.lease.as_deref(), &mut self.bytes, last, |last| change(*base, last));
         true
     }
 
     /// Changes a node, if it is there.
     pub(super) fn change(&mut self, base: Id, change: impl FnOnce(&mut Node)) {
         let Some(node) = self.sorted.get_mut(base) else { return };
-        let before = node.pack.memory_bytes();
-        own(self.lease.as_deref(), node);
-        change(node);
-        self.bytes = self.bytes - before + node.pack.memory_bytes();
+        change_counted(self.lease.as_deref(), &mut self.bytes, node, change);
     }
 
     /// Takes a node out.
@@ -116,6 +110,20 @@ impl Nodes {
         };
         Some(View { nodes: self.sorted.iter_mut().map(lent).collect(), _loan: loan })
     }
+}
+
+/// Changes a node of a stream whose listpacks take so many bytes.
+#[inline]
+fn change_counted(
+    lease: Option<&Lease<Listpack>>,
+    bytes: &mut usize,
+    node: &mut Node,
+    change: impl FnOnce(&mut Node),
+) {
+    let before = node.pack.memory_bytes();
+    own(lease, node);
+    change(node);
+    *bytes = *bytes - before + node.pack.memory_bytes();
 }
 
 /// Gives a node a listpack of its own, if its present one is lent. The room for more that this had does not come along.
